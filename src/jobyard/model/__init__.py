@@ -1,0 +1,1 @@
+"""What a job is and may become: pure code, without I/O, clock or threads."""
