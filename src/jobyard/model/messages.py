@@ -160,7 +160,8 @@ class Outcome(msgspec.Struct, array_like=True, tag="outcome"):
     An op has ended. `more`: it returned, others follow, and the slot goes on with the next.
 
     `lines` and `progress` are the last of the attempt and are written with it. `began` and `seconds` are the instant
-    (microseconds) the op's code began and how long it took by the monotonic clock.
+    (microseconds) the op's code began and how long it took by the monotonic clock. `types` are the classes of the
+    exception, most derived first, as ``module:qualname``: what the retry policy looks at.
     """
 
     id: int
@@ -169,6 +170,7 @@ class Outcome(msgspec.Struct, array_like=True, tag="outcome"):
     ended: str
     result: str | None = None
     error: str | None = None
+    types: list[str] = []
     delay: float | None = None
     more: bool = False
     began: int = 0

@@ -37,7 +37,13 @@ class JobRow(msgspec.Struct, array_like=True, gc=False, kw_only=False):
     worker: int | None
     received_at: int
     started_at: int | None
+    exec_at: int | None
+    """When the code of the op at the cursor began."""
     ended_at: int | None
+    machine: str | None
+    heartbeat: int | None
+    """The job's own: `start_job`, `update_heartbeat`, `ctx.heartbeat`. A worker's lies in ``workers``."""
+    logtail: str | None
     args: str
     """The arguments of the op, when there is one op; else empty and the ops have rows of their own."""
     refs: str | None
@@ -54,7 +60,7 @@ class JobRow(msgspec.Struct, array_like=True, gc=False, kw_only=False):
     log_serial: int
     expires: int | None
     options: str | None
-    """JSON object of what nobody filters by, see `job.JobOptions`."""
+    """JSON object of what nobody filters by, see `newjob.JobOptions`."""
 
 
 class OpRow(msgspec.Struct, array_like=True, gc=False):

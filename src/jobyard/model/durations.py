@@ -1,0 +1,37 @@
+"""Durations as users write them."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import timedelta
+
+__all__ = ["micros", "seconds"]
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
+
+
+def seconds(value: object, name: str = "duration") -> float:
+    """
+    A duration in seconds, from a number of seconds, a timedelta, or a text like ``90s``, ``5m``, ``6h``, ``7d``.
+
+    Raises:
+        ValueError: naming *name*, for anything else, and for a negative or endless one.
+    """
+    result = math.nan
+    if isinstance(value, timedelta):
+        result = value.total_seconds()
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        result = float(value)
+    elif isinstance(value, str) and (found := _TEXT.fullmatch(value.strip())):
+        result = float(found[1]) * _UNITS.get(found[2], 1)
+    if not 0 <= result < math.inf:
+        msg = f"{name}={value!r}: give seconds, a timedelta, or a text like '90s', '5m', '6h' or '7d'"
+        raise ValueError(msg)
+    return result
+
+
+def micros(value: object, name: str = "duration") -> int:
+    """The same in whole microseconds."""
+    return round(seconds(value, name) * 1_000_000)
