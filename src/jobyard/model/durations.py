@@ -9,6 +9,8 @@ from datetime import timedelta
 __all__ = ["micros", "seconds"]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_ENDLESS = 10**300
+"""Beyond it an int does not become a float."""
 _TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 
 
@@ -23,7 +25,7 @@ def seconds(value: object, name: str = "duration") -> float:
     if isinstance(value, timedelta):
         result = value.total_seconds()
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        result = float(value)
+        result = float(value) if abs(value) < _ENDLESS else math.inf
     elif isinstance(value, str) and (found := _TEXT.fullmatch(value.strip())):
         result = float(found[1]) * _UNITS.get(found[2], 1)
     if not 0 <= result < math.inf:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -57,7 +58,7 @@ class Retry:
         if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
             msg = f"Retry(attempts={attempts!r}): attempts is a whole number from 1"
             raise ValueError(msg)
-        if factor < 0 or not 0 <= jitter < 1:
+        if not 0 <= factor < math.inf or not 0 <= jitter < 1:
             msg = f"Retry(factor={factor!r}, jitter={jitter!r}): factor is at least 0 and jitter from 0 to below 1"
             raise ValueError(msg)
         values = {
@@ -84,10 +85,10 @@ class Retry:
             chance: a random number from 0 to 1, which places the wait within the jitter.
         """
         exponent = min(failures - 1, 64)
-        if self.delay is None:
-            wait = 15 + 2.0 ** (exponent + 1)
-        else:
-            wait = self.delay * self.factor**exponent
+        try:
+            wait = 15 + 2.0 ** (exponent + 1) if self.delay is None else self.delay * self.factor**exponent
+        except OverflowError:
+            wait = self.max_delay
         return min(wait, self.max_delay) * (1 + self.jitter * (2 * chance - 1))
 
 

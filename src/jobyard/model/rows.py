@@ -1,7 +1,7 @@
 """
 The persistent record of a job, as it lies in the store and as it travels to the slots.
 
-The order of the fields is the order of the columns: a row read with ``select *`` becomes a record with ``JobRow(*row)``.
+The order of the fields is the order of the columns: a row read with ``select *`` becomes a record by ``JobRow(*row)``.
 Instants are integer microseconds since the epoch, UTC. JSON is text.
 """
 
