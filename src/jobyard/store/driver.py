@@ -1,0 +1,76 @@
+"""What a database must be able to do. Nothing in here knows about jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+__all__ = ["Driver", "Params", "Row", "Transaction"]
+
+Params = Mapping[str, Any]
+Row = tuple[Any, ...]
+
+
+class Transaction(Protocol):
+    """
+    An open transaction. Statements are written with ``:name`` parameters.
+
+    A batch travels as one JSON text in one statement (``json_each``), so that it costs one call into the database,
+    and, in a process full of threads, one release of the interpreter lock.
+    """
+
+    def fetch(self, statement: str, params: Params = ...) -> list[Row]:
+        """Run one statement and return all its rows."""
+
+    def execute(self, statement: str, params: Params = ...) -> int:
+        """Run one statement and return how many rows it changed."""
+
+    def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for each row; a row has its parameters in the order of their first use."""
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Call *action* once the transaction is durable; never, if it is rolled back."""
+
+
+class Driver(Protocol):
+    """A database. Thread-safe; opens nothing before its first use."""
+
+    dialect: str
+
+    @property
+    def location(self) -> str:
+        """Where the data lie, for people."""
+
+    def now(self) -> int:
+        """The database's clock, in microseconds since the epoch."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """
+        A write transaction: committed at the end of the block, rolled back if it raises.
+
+        Raises:
+            StoreBusy: it could not begin within the busy timeout.
+            StoreUnavailable: the database cannot be reached or written.
+        """
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """A short read transaction: every statement in it sees the same state."""
+
+    def notify(self, *, everywhere: bool) -> None:
+        """
+        Say that something was committed. Call it after the commit.
+
+        The listeners of this process are told at once. With *everywhere*, those of other processes are too (there is
+        work for an idle worker); without, they find out by themselves within 50 ms.
+        """
+
+    def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """
+        Call *callback* whenever something may have been committed, here or elsewhere, until the returned is called.
+
+        It is called from another thread, too often rather than too seldom, and must return at once.
+        """
+
+    def close(self) -> None:
+        """Close all connections; a later use opens new ones."""

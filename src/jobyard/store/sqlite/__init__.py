@@ -1,0 +1,237 @@
+"""The driver for SQLite: one file, one writer at a time, no server."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from jobyard.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
+from jobyard.store.driver import Params, Row
+from jobyard.store.sql import positional
+from jobyard.store.sqlite.turnstile import Turnstile
+from jobyard.store.sqlite.wake import Wake
+
+__all__ = ["SqliteDriver", "SqliteTransaction", "translated"]
+
+_READERS = 4
+_abandoned: list[sqlite3.Connection] = []
+"""Connections that a fork copied into this process: closing or collecting one would harm the parent's."""
+
+
+def translated(error: sqlite3.Error, location: str) -> StoreError:
+    """What this error of the database means for whoever called."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreBusy(
+            f"{location}: another writer held the database for too long. A task that has its own write transaction on "
+            f"it enqueues with connection=, or it waits for itself; busy_timeout sets how long to wait ({error})"
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return StoreFull(f"{location}: the disk is full ({error}); free space and try again")
+    if code == sqlite3.SQLITE_READONLY:
+        return StoreUnavailable(f"{location}: the file or its folder is read-only for this user ({error})")
+    if code == sqlite3.SQLITE_NOTADB:
+        return StoreUnavailable(f"{location}: the file is not a SQLite database ({error})")
+    return StoreUnavailable(f"{location}: {error}")
+
+
+class SqliteTransaction:
+    """A transaction on one connection; also wraps a connection of the caller's."""
+
+    def __init__(self, connection: sqlite3.Connection, location: str) -> None:
+        self._connection = connection
+        self._location = location
+        self.actions: list[Callable[[], None]] = []
+
+    def fetch(self, statement: str, params: Params = {}) -> list[Row]:  # noqa: B006 - never changed
+        try:
+            return self._connection.execute(statement, params).fetchall()
+        except sqlite3.Error as error:
+            raise translated(error, self._location) from error
+
+    def execute(self, statement: str, params: Params = {}) -> int:  # noqa: B006 - never changed
+        try:
+            return self._connection.execute(statement, params).rowcount
+        except sqlite3.Error as error:
+            raise translated(error, self._location) from error
+
+    def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        try:
+            self._connection.executemany(positional(statement), rows)
+        except sqlite3.Error as error:
+            raise translated(error, self._location) from error
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        self.actions.append(action)
+
+
+class SqliteDriver:
+    """
+    Connections to one SQLite file.
+
+    Writers of all processes pass a fair turnstile, since SQLite's own busy handler lets one of them starve. Readers
+    never wait: the file is in WAL mode. A process that forks opens connections of its own.
+    """
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path, *, busy_timeout: float = 60.0, synchronous: str = "FULL") -> None:
+        self.path = path
+        self._busy_timeout = busy_timeout
+        self._synchronous = synchronous
+        self._writing = threading.RLock()
+        self._turnstile = Turnstile(path.with_name(path.name + "-turn"))
+        self._wake = Wake(path, self._data_version)
+        self._watcher: sqlite3.Connection | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._readers: list[sqlite3.Connection] = []
+        self._pid = os.getpid()
+
+    @property
+    def location(self) -> str:
+        return str(self.path)
+
+    def now(self) -> int:
+        return time.time_ns() // 1000
+
+    @contextmanager
+    def transaction(self) -> Iterator[SqliteTransaction]:
+        deadline = time.monotonic() + self._busy_timeout
+        self._forget_the_parents()
+        if not self._writing.acquire(timeout=self._busy_timeout):
+            raise StoreBusy(f"{self.location}: another thread of this process has been writing for too long")
+        try:
+            with self._turnstile.passed(deadline):
+                transaction = self._begin(deadline)
+                try:
+                    yield transaction
+                except BaseException:
+                    self._end("rollback")
+                    raise
+                self._end("commit")
+        except TimeoutError as error:
+            raise StoreBusy(
+                f"{self.location}: other writers of jobyard held the database for {self._busy_timeout:g} s "
+                "(busy_timeout); a transaction of your own on it must be short, and enqueues with connection="
+            ) from error
+        finally:
+            self._writing.release()
+        for action in transaction.actions:
+            action()
+
+    def read(self) -> AbstractContextManager[SqliteTransaction]:
+        return self._read()
+
+    @contextmanager
+    def _read(self) -> Iterator[SqliteTransaction]:
+        self._forget_the_parents()
+        try:
+            reader = self._readers.pop()
+        except IndexError:
+            reader = self._connect()
+        try:
+            reader.execute("begin")
+            yield SqliteTransaction(reader, self.location)
+        except sqlite3.Error as error:
+            raise translated(error, self.location) from error
+        finally:
+            if reader.in_transaction:
+                reader.rollback()
+            if len(self._readers) < _READERS:
+                self._readers.append(reader)
+            else:
+                reader.close()
+
+    def notify(self, *, everywhere: bool) -> None:
+        self._wake.notify(everywhere=everywhere)
+
+    def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
+        return self._wake.listen(callback)
+
+    def close(self) -> None:
+        self._forget_the_parents()
+        self._wake.close()
+        self._turnstile.close()
+        with self._writing:
+            kept = [self._writer, self._watcher, *self._readers]
+            self._writer = self._watcher = None
+            self._readers = []
+        for connection in kept:
+            if connection is not None:
+                connection.close()
+
+    def checkpoint(self) -> None:
+        """Move the log into the file and empty it, unless a reader or writer is in the way."""
+        with self._writing:
+            if self._writer is not None and not self._writer.in_transaction:
+                try:
+                    self._writer.execute("pragma wal_checkpoint(truncate)").fetchall()
+                except sqlite3.Error as error:
+                    raise translated(error, self.location) from error
+
+    def _begin(self, deadline: float) -> SqliteTransaction:
+        if self._writer is None:
+            self._writer = self._connect()
+        if self._writer.in_transaction:
+            msg = f"{self.location}: a write transaction is already open in this thread"
+            raise StoreBusy(msg)
+        left = max(1, round((deadline - time.monotonic()) * 1000))
+        try:
+            self._writer.execute(f"pragma busy_timeout = {left}")
+            self._writer.execute("begin immediate")
+        except sqlite3.Error as error:
+            raise translated(error, self.location) from error
+        return SqliteTransaction(self._writer, self.location)
+
+    def _end(self, how: str) -> None:
+        assert self._writer is not None
+        try:
+            if self._writer.in_transaction:
+                self._writer.execute(how)
+        except sqlite3.Error as error:
+            if self._writer.in_transaction:
+                self._writer.rollback()
+            raise translated(error, self.location) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(
+                self.path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=self._busy_timeout
+            )
+            connection.execute("pragma journal_mode = wal").fetchall()
+            connection.execute(f"pragma synchronous = {self._synchronous}")
+            connection.execute("pragma temp_store = memory")
+            connection.execute("pragma foreign_keys = off")
+        except sqlite3.Error as error:
+            raise self._cannot_open(error) from error
+        return connection
+
+    def _cannot_open(self, error: sqlite3.Error) -> StoreError:
+        folder = self.path.parent
+        if not folder.is_dir():
+            return StoreUnavailable(f"{self.location}: the folder {folder} does not exist; make it or mend the URL")
+        return translated(error, self.location)
+
+    def _data_version(self) -> int:
+        """A number that differs once another connection has committed."""
+        self._forget_the_parents()
+        if self._watcher is None:
+            self._watcher = self._connect()
+        return int(self._watcher.execute("pragma data_version").fetchone()[0])
+
+    def _forget_the_parents(self) -> None:
+        if self._pid == os.getpid():
+            return
+        _abandoned.extend(c for c in (self._writer, self._watcher, *self._readers) if c is not None)
+        self._writer = self._watcher = None
+        self._readers = []
+        self._writing = threading.RLock()
+        self._turnstile = Turnstile(self._turnstile.path)
+        self._wake = Wake(self.path, self._data_version)
+        self._pid = os.getpid()

@@ -1,0 +1,33 @@
+-- name: add
+insert into dependencies (parent, child, accepted, open) values (:parent, :child, :accepted, :open)
+
+-- name: open_of
+-- The open edges out of these parents.
+select parent, child, accepted from dependencies
+where parent in (select value from json_each(:ids)) and open = 1
+
+-- name: close
+update dependencies set open = 0 where parent in (select value from json_each(:ids)) and open = 1
+
+-- name: close_one
+update dependencies set open = 0 where parent = :parent and child = :child
+
+-- name: reopen
+update dependencies set open = 1 where parent = :parent and child = :child
+
+-- name: parents
+select d.parent, d.accepted, d.open, j.status, j.task, j.queue
+from dependencies d left join jobs j on j.id = d.parent
+where d.child = :child order by d.parent
+
+-- name: children
+select child, accepted, open from dependencies where parent = :parent order by child
+
+-- name: strays
+-- Open edges whose parent has ended: made by a caller's transaction that overlapped the end of the parent.
+select d.parent, j.status from dependencies d join jobs j on j.id = d.parent
+where d.open = 1 and j.status >= 6 limit :limit
+
+-- name: delete
+delete from dependencies
+where child in (select value from json_each(:ids)) or parent in (select value from json_each(:ids))

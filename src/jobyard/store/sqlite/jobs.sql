@@ -1,0 +1,252 @@
+-- name: reserve
+-- Ids are taken by raising the counter of autoincrement, which also takes the write lock of a caller's transaction
+-- before it has read anything. Differs from PostgreSQL: one range, since there is one writer.
+update sqlite_sequence set seq = seq + :count where name = 'jobs' returning seq - :count + 1, seq
+
+-- name: insert
+insert into jobs (
+    id, status, queue, task, rank, priority, due, epoch, attempt, failures, crashes, open_parents, cursor, op_count,
+    worker, received_at, started_at, exec_at, ended_at, machine, heartbeat, logtail, args, refs, result, error,
+    unique_key, unique_until, definition, requester, log_serial, expires, options)
+values (
+    :id, :status, :queue, :task, :rank, :priority, :due, :epoch, :attempt, :failures, :crashes, :open_parents, :cursor,
+    :op_count, :worker, :received_at, :started_at, :exec_at, :ended_at, :machine, :heartbeat, :logtail, :args, :refs,
+    :result, :error, :unique_key, :unique_until, :definition, :requester, :log_serial, :expires, :options)
+
+-- name: insert_plain
+-- The usual job: one op, no references, no unique key. Binding thirty columns would cost more than storing them.
+insert into jobs (
+    id, status, queue, task, rank, priority, due, received_at, args, definition, requester, options,
+    epoch, attempt, failures, crashes, open_parents, cursor, op_count, log_serial)
+values (
+    :id, :status, :queue, :task, :rank, :priority, :due, :received_at, :args, :definition, :requester, :options,
+    0, 0, 0, 0, 0, 0, 1, 0)
+
+-- name: insert_statement
+-- For a transaction of the caller's on any connection: what `insert_plain` does, with what the queue says looked up.
+insert into jobs (
+    status, queue, task, rank, priority, due, received_at, args, definition, requester, options,
+    epoch, attempt, failures, crashes, open_parents, cursor, op_count, log_serial)
+select
+    case when due > now then 0 else 1 end, queue, task,
+    case
+        when aging > 0 then due + cast(priority * aging * 1000000 as integer)
+        else priority * 144115188075855872 + 72057594037927936 + due
+    end,
+    priority, due, now, args, null, requester, options, 0, 0, 0, 0, 0, 0, 1, 0
+from (
+    select given.*, coalesce(given.own_priority, q.priority, 0) as priority, coalesce(q.aging, 0) as aging
+    from (
+        select
+            :queue as queue, :task as task, :priority as own_priority, :args as args, :requester as requester,
+            :options as options, cast((julianday('now') - 2440587.5) * 86400000000 as integer) as now,
+            coalesce(:due, cast((julianday('now') - 2440587.5) * 86400000000 as integer) + :delay) as due
+    ) as given
+    left join queues q on q.name = given.queue
+    where coalesce(q.drained, 0) = 0
+)
+
+-- name: unique_holder
+select * from jobs where unique_key = :unique_key
+
+-- name: let_unique_go
+update jobs set unique_key = null where id = :id
+
+-- name: take_unique
+update jobs set unique_key = :unique_key, unique_until = :unique_until where id = :id
+
+-- name: get
+select * from jobs where id = :id
+
+-- name: get_many
+select * from jobs where id in (select value from json_each(:ids))
+
+-- name: parents_for_update
+-- Differs from PostgreSQL, which locks the rows: here the transaction is the only writer.
+select id, status, queue, task from jobs where id in (select value from json_each(:ids)) order by id
+
+-- name: promote
+-- Jobs whose due has come become queued, the earliest first.
+update jobs set status = 1 where id in (
+    select id from jobs where status = 0 and due <= :now order by due limit :limit)
+
+-- name: next_due
+select min(due) from jobs where status = 0
+
+-- name: ready_queues
+-- A loose index scan: one look-up for each queue that has ready jobs, however many those are.
+with recursive ready (queue) as (
+    select min(queue) from jobs where status = 1
+    union all
+    select (select min(j.queue) from jobs j where j.status = 1 and j.queue > ready.queue)
+    from ready where ready.queue is not null)
+select queue from ready where queue is not null
+
+-- name: claim
+update jobs set
+    status = 4, epoch = epoch + 1, attempt = attempt + 1, worker = :worker, started_at = :now, exec_at = null,
+    ended_at = null, machine = null, heartbeat = null, logtail = null,
+    unique_key = case when unique_until = 0 then null else unique_key end
+where id in (
+    select id from jobs
+    where queue = :queue and status = 1 and task in (select value from json_each(:tasks))
+    order by rank, id limit :limit)
+returning *
+
+-- name: candidates
+select rank, id from jobs
+where queue = :queue and status = 1 and task in (select value from json_each(:tasks))
+order by rank, id limit :limit
+
+-- name: claim_ids
+update jobs set
+    status = 4, epoch = epoch + 1, attempt = attempt + 1, worker = :worker, started_at = :now, exec_at = null,
+    ended_at = null, machine = null, heartbeat = null, logtail = null,
+    unique_key = case when unique_until = 0 then null else unique_key end
+where id in (select value from json_each(:ids)) and status = 1
+returning *
+
+-- name: any_ready
+select exists (
+    select 1 from jobs
+    where queue = :queue and status = 1 and task in (select value from json_each(:tasks)))
+
+-- name: finish_succeeded
+-- The usual end of a batch: one op, returned None.
+update jobs set
+    status = 6, ended_at = :now, exec_at = coalesce(exec_at, started_at),
+    unique_key = case when unique_until > 0 then unique_key end
+where id in (select value from json_each(:ids)) and worker = :worker and status in (4, 5)
+
+-- name: finish
+-- rows: [id, epoch, status, result, error, exec_at, allowed]; allowed is 5 where a canceling job may end so, else 4.
+update jobs set
+    status = json_extract(r.value, '$[2]'), result = json_extract(r.value, '$[3]'),
+    error = json_extract(r.value, '$[4]'), exec_at = coalesce(json_extract(r.value, '$[5]'), exec_at),
+    ended_at = :now, unique_key = case when unique_until > 0 then unique_key end
+from json_each(:rows) as r
+where jobs.id = json_extract(r.value, '$[0]') and jobs.epoch = json_extract(r.value, '$[1]')
+    and jobs.status between 4 and json_extract(r.value, '$[6]')
+returning jobs.id
+
+-- name: give_back
+-- From running to scheduled, queued or suspended: a retry, a hand-back, a reclaim, SuspendJob.
+-- rows: [id, epoch, status, due, rank, attempt, failures, crashes, error, task, options]
+update jobs set
+    status = json_extract(r.value, '$[2]'), due = json_extract(r.value, '$[3]'), rank = json_extract(r.value, '$[4]'),
+    attempt = json_extract(r.value, '$[5]'), failures = json_extract(r.value, '$[6]'),
+    crashes = json_extract(r.value, '$[7]'), error = json_extract(r.value, '$[8]'),
+    task = json_extract(r.value, '$[9]'), options = json_extract(r.value, '$[10]'),
+    epoch = jobs.epoch + 1, worker = null, exec_at = null
+from json_each(:rows) as r
+where jobs.id = json_extract(r.value, '$[0]') and jobs.epoch = json_extract(r.value, '$[1]') and jobs.status = 4
+returning jobs.id
+
+-- name: advance
+-- An op returned and others follow.
+update jobs set cursor = cursor + 1, task = :task, priority = :priority, rank = :rank, exec_at = null
+where id = :id and epoch = :epoch and status in (4, 5)
+
+-- name: hold
+-- The fence of every other write of a run: changes nothing unless the run still holds the job.
+update jobs set log_serial = log_serial + :lines where id = :id and epoch = :epoch and status in (4, 5)
+returning log_serial
+
+-- name: beat
+update jobs set heartbeat = :now, logtail = coalesce(:logtail, logtail)
+where id = :id and epoch = :epoch and status in (4, 5)
+
+-- name: to_canceling
+update jobs set status = 5 where id = :id and status = 4
+
+-- name: change
+-- Any change of an unheld or final job, decided from the row as it was read in this transaction.
+update jobs set
+    status = :status, due = :due, rank = :rank, priority = :priority, failures = :failures, epoch = :epoch,
+    open_parents = :open_parents, ended_at = :ended_at, started_at = :started_at, error = :error, result = :result,
+    unique_key = :unique_key, unique_until = :unique_until, options = :options, worker = :worker, crashes = :crashes,
+    machine = :machine, heartbeat = :heartbeat, logtail = :logtail, attempt = :attempt, cursor = :cursor, task = :task,
+    exec_at = :exec_at
+where id = :id
+
+-- name: held_by
+select * from jobs where worker = :worker and status in (4, 5) order by id
+
+-- name: expired
+select * from jobs where expires <= :now and status < 4 limit :limit
+
+-- name: lower_open_parents
+-- rows: [child, number of edges that closed]
+update jobs set open_parents = open_parents - json_extract(r.value, '$[1]')
+from json_each(:rows) as r
+where jobs.id = json_extract(r.value, '$[0]')
+
+-- name: wake
+update jobs set status = case when due <= :now then 1 else 0 end
+where id in (select value from json_each(:ids)) and status = 2 and open_parents = 0
+
+-- name: count_by
+select queue, case when status = 0 and due <= :now then 1 else status end, task, definition, requester, count(*)
+from jobs group by 1, 2, 3, 4, 5
+
+-- name: count_by_queue
+select queue, case when status = 0 and due <= :now then 1 else status end, count(*) from jobs group by 1, 2
+
+-- name: count_all
+select count(*) from jobs
+
+-- name: count_due
+select count(*) from jobs where status in (1, 4, 5) or (status = 0 and due <= :now)
+
+-- name: rerank
+update jobs set rank = json_extract(r.value, '$[1]')
+from json_each(:rows) as r
+where jobs.id = json_extract(r.value, '$[0]') and jobs.status < 4
+
+-- name: of_queue_after
+select * from jobs where queue = :queue and id > :id and status < 4 order by id limit :limit
+
+-- name: prunable
+-- Oldest first; a job that an unfinished one depends on stays.
+select j.id from jobs j
+where j.ended_at < :before and j.ended_at is not null and (j.status = 7) = :failed
+    and not exists (
+        select 1 from dependencies d join jobs c on c.id = d.child where d.parent = j.id and c.status < 6)
+order by j.ended_at limit :limit
+
+-- name: delete
+delete from jobs where id in (select value from json_each(:ids))
+
+-- name: insert_ops
+insert into ops (job, idx, task, args, refs, priority) values (:job, :idx, :task, :args, :refs, :priority)
+
+-- name: ops
+select * from ops where job in (select value from json_each(:ids)) order by job, idx
+
+-- name: delete_ops
+delete from ops where job in (select value from json_each(:ids))
+
+-- name: change_op
+update ops set
+    result = :result, error = :error, priority = :priority, started_at = :started_at, exec_at = :exec_at,
+    ended_at = :ended_at
+where job = :job and idx = :idx
+
+-- name: add_attempts
+insert or replace into attempts (job, number, worker, started_at, ended_at, outcome, error)
+values (:job, :number, :worker, :started_at, :ended_at, :outcome, :error)
+
+-- name: attempts
+select * from attempts where job = :job order by number
+
+-- name: delete_attempts
+delete from attempts where job in (select value from json_each(:ids))
+
+-- name: add_token
+insert into tokens (token, job, at) values (:token, :job, :at) on conflict (token) do nothing returning job
+
+-- name: token
+select job from tokens where token = :token
+
+-- name: delete_tokens
+delete from tokens where at < :before and not exists (select 1 from jobs where jobs.id = tokens.job)

@@ -1,0 +1,26 @@
+-- name: add
+insert into workers (name, machine, pid, queues, tasks, concurrency, processes, started_at, heartbeat, state)
+values (:name, :machine, :pid, :queues, :tasks, :concurrency, :processes, :now, :now, 'running')
+returning id
+
+-- name: beat
+update workers set heartbeat = :now, state = :state where id = :id and state in ('running', 'stopping')
+
+-- name: lost
+select * from workers where state in ('running', 'stopping') and heartbeat < :before order by id
+
+-- name: end
+update workers set state = :state, ended_at = :now where id = :id and state in ('running', 'stopping')
+
+-- name: list
+select * from workers order by id
+
+-- name: get
+select * from workers where id = :id
+
+-- name: alive
+select * from workers where state in ('running', 'stopping') order by id
+
+-- name: delete
+delete from workers where state in ('stopped', 'lost') and ended_at < :before
+    and not exists (select 1 from jobs where jobs.worker = workers.id and jobs.status in (4, 5))
