@@ -1,0 +1,24 @@
+"""Tasks: what they are, what can be said about them, and how a call becomes a job that can be stored."""
+
+from jobyard.task.new import new_job
+from jobyard.task.options import CallKeywords, CallOptions, TaskKeywords, TaskOptions
+from jobyard.task.policy import Policy, QueueDefaults, resolve_policy
+from jobyard.task.registry import Registry
+from jobyard.task.task import CallableTask, Control, Runnable, Task, define
+
+__all__ = [
+    "CallKeywords",
+    "CallOptions",
+    "CallableTask",
+    "Control",
+    "Policy",
+    "QueueDefaults",
+    "Registry",
+    "Runnable",
+    "Task",
+    "TaskKeywords",
+    "TaskOptions",
+    "define",
+    "new_job",
+    "resolve_policy",
+]

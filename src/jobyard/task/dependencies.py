@@ -1,0 +1,35 @@
+"""What a job waits for: what it was told to, and the jobs whose results it takes as arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from jobyard.errors import BadArguments
+from jobyard.model.newjob import accepted_bits, accepted_statuses
+from jobyard.model.references import Ref
+from jobyard.model.states import Status
+
+__all__ = ["merged"]
+
+_HAS_RESULT = accepted_bits({Status.SUCCEEDED})
+
+
+def merged(after: Iterable[tuple[int, int]], refs: Iterable[Ref]) -> list[tuple[int, int]]:
+    """
+    One entry per job, with the statuses that every mention of it accepts; a result needs success.
+
+    Raises:
+        BadArguments: two mentions of a job have no status in common.
+    """
+    accepted: dict[int, int] = {}
+    for job, bits in [*after, *((ref.job, _HAS_RESULT) for ref in refs if ref.job is not None)]:
+        before = accepted.get(job, bits)
+        accepted[job] = before & bits
+        if not accepted[job]:
+            msg = f"after: job {job} cannot end as {_words(before)} and also as {_words(bits)}"
+            raise BadArguments(msg)
+    return list(accepted.items())
+
+
+def _words(bits: int) -> str:
+    return " or ".join(sorted(accepted_statuses(bits)))

@@ -1,0 +1,243 @@
+"""
+A task: a callable that can be called as before, and enqueued.
+
+Making a `NewJob` is what a caller does most, so all that the jobs of one task have in common is made once, as a blank
+job, and copied.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from copy import copy
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack
+
+from jobyard.errors import UsageError
+from jobyard.model.codec import Codec, Signature
+from jobyard.model.job import Job
+from jobyard.model.newjob import NewJob, NewOp
+from jobyard.model.references import Ref
+from jobyard.task import checks
+from jobyard.task.dependencies import merged
+from jobyard.task.options import CallKeywords, CallOptions, TaskKeywords, TaskOptions, Unique, require_process
+
+__all__ = ["CallableTask", "Control", "Runnable", "Task", "define", "module_name"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+C = TypeVar("C")
+
+
+class Control(Protocol):
+    """What a task needs of the yard it belongs to."""
+
+    @property
+    def codec(self) -> Codec: ...
+
+    @property
+    def max_payload(self) -> int: ...
+
+    def enqueue_new(self, new: NewJob, connection: Any) -> Job[Any]: ...
+
+    async def aenqueue_new(self, new: NewJob, connection: Any) -> Job[Any]: ...
+
+
+class Runnable(Protocol[R_co]):
+    """The instance of a class that is a task."""
+
+    def run(self) -> R_co: ...
+
+
+class Task(Generic[P, R]):
+    """
+    A registered callable with its options, and what one call of it says (`using`).
+
+    `R` is the type of the result: of an ``async def`` what is awaited, of a class what its ``run`` returns.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    """What was decorated: a function, an ``async def``, or a class with ``run``."""
+    module: str
+    """Where it can be imported from; in a script the name of the script, never ``__main__``."""
+    qualname: str
+    signature: Signature
+    is_class: bool
+    is_async: bool
+    options: TaskOptions
+    call: CallOptions
+
+    def __init__(self, function: Callable[..., Any], options: TaskOptions, control: Control) -> None:
+        # Without __dict__: the fields of a class would overwrite what is set here.
+        functools.update_wrapper(self, function, updated=())
+        self.function = function
+        self.module = module_name(function.__module__)
+        self.qualname = function.__qualname__
+        self.name = options.name or f"{self.module}:{self.qualname}"
+        self.is_class = isinstance(function, type)
+        self.is_async = inspect.iscoroutinefunction(_code(function))
+        self.signature = Signature.of(function)
+        self.options = options
+        self.call = CallOptions()
+        self._control = control
+        self._blank: NewJob | None = None
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}>"
+
+    @property
+    def queue(self) -> str:
+        return self.call.queue or self.options.queue
+
+    @property
+    def priority(self) -> int | None:
+        """None: neither the call nor the task says one."""
+        return self.options.priority if self.call.priority is None else self.call.priority
+
+    @property
+    def unique(self) -> Unique | None:
+        return self.options.unique if self.call.unique is None else self.call.unique
+
+    @property
+    def title(self) -> str | None:
+        return self.call.title or self.options.title
+
+    def using(self, **options: Unpack[CallKeywords]) -> Self:
+        """
+        The same task with other options for its jobs; those said before hold unless they are said again.
+
+        Raises:
+            BadArguments: a value does not fit its option.
+        """
+        other = copy(self)
+        other.call = self.call.merged(options)
+        if other.call.memory_limit is not None:
+            require_process(other.call.isolation or self.options.isolation)
+        other._blank = None
+        return other
+
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """
+        Store a job that calls the task with these arguments; any worker of its queue will run it.
+
+        A job among the arguments stands for its result and is waited for.
+
+        Raises:
+            BadArguments: an argument does not fit the task; the text names the parameter.
+            QueueClosed: the queue is drained.
+        """
+        return self._control.enqueue_new(self._new(args, kwargs), self.call.connection)
+
+    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+        """`enqueue` for coroutines: the event loop goes on meanwhile."""
+        return await self._control.aenqueue_new(self._new(args, kwargs), self.call.connection)
+
+    def new(self, *args: P.args, **kwargs: P.kwargs) -> NewJob:
+        """The job that `enqueue` would store, for `Yard.enqueue_many`; nothing is stored."""
+        if self.call.connection is not None:
+            msg = "connection= belongs to the call that stores: give it to enqueue_many(..., connection=)"
+            raise UsageError(msg)
+        return self._new(args, kwargs)
+
+    def op(self, *args: P.args, **kwargs: P.kwargs) -> NewOp:
+        """
+        One call of the task, as an op of a job that may have several; see `Yard.enqueue`.
+
+        Raises:
+            UsageError: `using` set an option that only a whole job can have.
+        """
+        if alien := self.call.of_the_job():
+            msg = f"{alien[0]}= belongs to the job, not to one of its ops: give it to yard.enqueue(..., {alien[0]}=)"
+            raise UsageError(msg)
+        text, refs = self._encode(args, kwargs)
+        return NewOp(self.name, text, refs, self.call.priority, self._unique_key(args, kwargs))
+
+    def invoke(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Do the work here: give the result, or for an async task the coroutine that will."""
+        made = self.function(*args, **kwargs)
+        return made.run() if self.is_class else made
+
+    def key_of(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """The unique key of a call, for ``unique=True``."""
+        canonical = self._control.codec.canonical(self.signature, args, kwargs)
+        return f"{self.name}:{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+    def _new(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
+        text, refs = self._encode(args, kwargs)
+        job = copy(self._blank or self._make_blank())
+        job.ops = [NewOp(self.name, text, refs, self.priority)]
+        if refs:
+            job.after = merged(job.after, refs)
+        if self.unique:
+            job.unique = self._unique_key(args, kwargs)
+        return job
+
+    def _make_blank(self) -> NewJob:
+        self._blank = self.call.blank_job(self.options.queue, self.options.title)
+        self._blank.priority = self.priority or 0
+        return self._blank
+
+    def _encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, list[Ref]]:
+        control = self._control
+        return control.codec.encode_arguments(self.signature, args, kwargs, control.max_payload)
+
+    def _unique_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        unique = self.unique
+        if not unique or isinstance(unique, str):
+            return unique or None
+        return self.key_of(*args, **kwargs) if unique is True else checks.key(str(unique(*args, **kwargs)), "unique")
+
+
+class CallableTask(Task[P, R], Generic[P, R, C]):
+    """A task as its decorator leaves it: called, it does what the undecorated function does, here and now."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C:
+        return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+
+
+def define(function: Callable[..., Any], keywords: TaskKeywords, control: Control) -> CallableTask[..., Any, Any]:
+    """
+    Make a task of a function, an ``async def``, or a class with ``run(self)``.
+
+    Raises:
+        BadArguments: a value does not fit its option.
+        UsageError: this cannot be a task, or two options do not fit each other.
+    """
+    _check_function(function)
+    return CallableTask(function, TaskOptions.checked(keywords), control)
+
+
+def module_name(module: str) -> str:
+    """The name by which other processes import the module, which for a script is not ``__main__``."""
+    if module not in ("__main__", "__mp_main__"):
+        return module
+    main = sys.modules[module]
+    if spec := getattr(main, "__spec__", None):
+        return str(spec.name)
+    file = getattr(main, "__file__", None)
+    return Path(file).stem if file else module
+
+
+def _check_function(function: Any) -> None:
+    if isinstance(function, Task):
+        msg = f"{function!r} is a task already; decorate the function once"
+        raise UsageError(msg)
+    if isinstance(function, type) and not callable(getattr(function, "run", None)):
+        msg = f"the class {function.__qualname__} has no method run(self), so it cannot be a task"
+        raise UsageError(msg)
+    if not isinstance(function, type) and not inspect.isroutine(function):
+        msg = f"{function!r} cannot be a task: decorate a function, an async def, or a dataclass with run(self)"
+        raise UsageError(msg)
+    if inspect.isgeneratorfunction(_code(function)) or inspect.isasyncgenfunction(_code(function)):
+        msg = f"{function.__qualname__} is a generator: a task returns its result, all at once"
+        raise UsageError(msg)
+
+
+def _code(function: Callable[..., Any]) -> Any:
+    """The function whose body does the work."""
+    return function.run if isinstance(function, type) else function  # type: ignore[attr-defined]
