@@ -31,6 +31,7 @@ __all__ = [
     "Stop",
     "Upstream",
     "Value",
+    "Worn",
 ]
 
 
@@ -72,6 +73,8 @@ class Run(msgspec.Struct, array_like=True, tag="run"):
     isolation: str | None = None
     memory_limit: int | None = None
     title: str | None = None
+    serial: int = 0
+    """Its place in the line of a child process, by which the parent knows after a crash whether it had begun."""
 
 
 class Cancel(msgspec.Struct, array_like=True, tag="cancel"):
@@ -180,6 +183,8 @@ class Outcome(msgspec.Struct, array_like=True, tag="outcome"):
     progress: list[ProgressReport] = []
     result_status: str | None = None
     logtail: str | None = None
+    finished_by_user: bool = False
+    """`ctx.finish` has written the outcome in the task's own transaction: this one counts only if that rolled back."""
 
 
 class Lines(msgspec.Struct, array_like=True, tag="lines"):
@@ -239,4 +244,24 @@ class Abandoned(msgspec.Struct, array_like=True, tag="abandoned"):
     error: str | None = None
 
 
-Upstream = list[Outcome | Lines | Beat | Enqueue | StackTaken | Deadline | Abandoned]
+class NotBegun(msgspec.Struct, array_like=True, tag="not_begun"):
+    """The child that held this run died before it began: it goes back."""
+
+    id: int
+    epoch: int
+
+
+class Ready(msgspec.Struct, array_like=True, tag="ready"):
+    """The first word of a child: the names of the tasks it found, or the error that kept it from starting."""
+
+    tasks: list[str] = []
+    error: str | None = None
+
+
+class Worn(msgspec.Struct, array_like=True, tag="worn"):
+    """A child asks to be replaced, and says why: its share of jobs or memory is used up, or a job left a trace in it."""
+
+    why: str
+
+
+Upstream = list[Outcome | Lines | Beat | Enqueue | StackTaken | Deadline | Abandoned | NotBegun | Ready | Worn]
