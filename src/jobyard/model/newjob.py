@@ -41,8 +41,6 @@ class NewOp(msgspec.Struct, array_like=True, gc=False):
     args: str
     refs: list[Ref] = []
     priority: int | None = None
-    unique: str | None = None
-    """The unique key that its task asks for; it counts where the op is the only one of its job."""
 
 
 class NewJob(msgspec.Struct, gc=False):

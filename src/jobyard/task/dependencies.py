@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from jobyard.errors import BadArguments
-from jobyard.model.newjob import accepted_bits, accepted_statuses
+from jobyard.model.newjob import NewOp, accepted_bits, accepted_statuses
 from jobyard.model.references import Ref
 from jobyard.model.states import Status
 
-__all__ = ["merged"]
+__all__ = ["check_order", "merged"]
 
 _HAS_RESULT = accepted_bits({Status.SUCCEEDED})
+
+
+def check_order(op: NewOp, index: int) -> None:
+    """Raise `BadArguments` if the op at *index* of a job takes the result of one that does not run before it."""
+    for ref in op.refs:
+        if ref.op is not None and not 0 <= ref.op < index:
+            msg = (
+                f"retval(op={ref.op}) in op {index} ({op.task}): only the ops before it in its job have results by then"
+            )
+            raise BadArguments(msg)
 
 
 def merged(after: Iterable[tuple[int, int]], refs: Iterable[Ref]) -> list[tuple[int, int]]:

@@ -3,68 +3,74 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from jobyard.errors import BadArguments
 from jobyard.model.newjob import NewJob, NewOp
-from jobyard.task.dependencies import merged
-from jobyard.task.options import CallOptions
-from jobyard.task.task import Task
+from jobyard.model.op import Op
+from jobyard.task.dependencies import check_order, merged
+from jobyard.task.options import CallOptions, require_process
+from jobyard.task.registry import Registry
 
 __all__ = ["new_job"]
 
 
-def new_job(ops: Sequence[NewOp], call: CallOptions, tasks: Mapping[str, Task[..., Any]]) -> NewJob:
+def new_job(ops: Sequence[Op[Any]], call: CallOptions, tasks: Registry) -> NewJob:
     """
     A job that runs *ops* one after another.
 
     Its queue is the call's, else that of the first op's task. An op's priority is its own, else the call's, else its
-    task's; the job's is the most urgent of them.
+    task's; the job's is the most urgent of them. A job of one op is as unique as its task says.
 
     Raises:
         BadArguments: there is no op, one takes the result of an op that is not before it, or an option does not fit.
-        KeyError: the task of an op is not among *tasks*.
+        UnknownTask: the task of an op is not among *tasks*.
     """
-    if not ops:
+    given = [_given(op) for op in ops]
+    if not given:
         msg = "a job has at least one op: give task.op(...)"
         raise BadArguments(msg)
-    _check_order(ops)
-    first = tasks[ops[0].task].options
+    for index, op in enumerate(given):
+        check_order(op, index)
+    first = tasks.get(given[0].task).options
+    if call.memory_limit is not None:
+        require_process(call.isolation or first.isolation)
     job = call.blank_job(first.queue, first.title)
-    job.ops = [msgspec.structs.replace(op, priority=_priority(op, call, tasks)) for op in ops]
+    job.ops = [msgspec.structs.replace(op, priority=_priority(op, call, tasks)) for op in given]
     job.priority = min(op.priority or 0 for op in job.ops)
-    job.after = merged(job.after, (ref for op in ops for ref in op.refs))
-    job.unique = _unique_key(ops, call)
+    job.after = merged(job.after, [ref for op in given for ref in op.refs])
+    job.unique = _unique_key(ops, call, tasks)
     return job
 
 
-def _check_order(ops: Sequence[NewOp]) -> None:
-    for index, op in enumerate(ops):
-        for ref in op.refs:
-            if ref.op is not None and ref.job is None and not 0 <= ref.op < index:
-                msg = f"retval(op={ref.op}) in op {index} ({op.task}): only the ops before it have results by then"
-                raise BadArguments(msg)
+def _given(op: Any) -> NewOp:
+    if not isinstance(op, Op):
+        msg = f"{op!r} is no op: give task.op(...)"
+        raise BadArguments(msg)
+    if op.new is None:
+        msg = f"{op!r} belongs to a job already: make a new one with task.op(...)"
+        raise BadArguments(msg)
+    return op.new
 
 
-def _priority(op: NewOp, call: CallOptions, tasks: Mapping[str, Task[..., Any]]) -> int | None:
-    said = (op.priority, call.priority, tasks[op.task].options.priority)
+def _priority(op: NewOp, call: CallOptions, tasks: Registry) -> int | None:
+    said = (op.priority, call.priority, tasks.get(op.task).options.priority)
     return next((each for each in said if each is not None), None)
 
 
-def _unique_key(ops: Sequence[NewOp], call: CallOptions) -> str | None:
-    if call.unique is None:
-        return ops[0].unique if len(ops) == 1 else None
-    if isinstance(call.unique, str):
-        return call.unique
+def _unique_key(ops: Sequence[Op[Any]], call: CallOptions, tasks: Registry) -> str | None:
+    if len(ops) == 1:
+        task = tasks.get(ops[0].task)
+        return task.using(unique=call.unique).unique_key(ops[0].args, ops[0].kwargs)
     if callable(call.unique):
-        msg = "unique=: a job made of ops has no arguments to give to a callable; give True or a text"
+        msg = "unique=: a callable is given the arguments of one call, and this job has several ops; give a text"
         raise BadArguments(msg)
-    return _digest(ops) if call.unique else None
+    return _digest(ops) if call.unique is True else call.unique or None
 
 
-def _digest(ops: Sequence[NewOp]) -> str:
-    content = msgspec.json.encode([(op.task, op.args, op.refs) for op in ops])
-    return f"{ops[0].task}:{hashlib.sha256(content).hexdigest()}"
+def _digest(ops: Iterable[Op[Any]]) -> str:
+    content = msgspec.json.encode([(op.new.task, op.new.args, op.new.refs) for op in ops if op.new])
+    return f"ops:{hashlib.sha256(content).hexdigest()}"

@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
 
 from jobyard.errors import UsageError
+from jobyard.model.instants import to_micros
 from jobyard.model.newjob import JobOptions, NewJob
 from jobyard.model.retry import Retry
 from jobyard.task import checks
 
-__all__ = ["DEFAULT_QUEUE", "CallKeywords", "CallOptions", "Duration", "TaskKeywords", "TaskOptions", "micros_at"]
+__all__ = ["DEFAULT_QUEUE", "CallKeywords", "CallOptions", "Duration", "TaskKeywords", "TaskOptions"]
 
 DEFAULT_QUEUE = "default"
 
@@ -27,7 +28,6 @@ Duration = float | timedelta | str
 
 Unique = bool | str | Callable[..., object]
 
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -163,7 +163,7 @@ class CallOptions:
         return NewJob(
             ops=[],
             queue=self.queue or queue,
-            due=micros_at(self.due) if isinstance(self.due, datetime) else None,
+            due=to_micros(self.due) if isinstance(self.due, datetime) else None,
             delay=self.due // _MICROSECOND if isinstance(self.due, timedelta) else None,
             after=list(self.after),
             unique_for=self.unique_for or "finish",
@@ -194,11 +194,6 @@ def require_process(isolation: str | None) -> None:
     if isolation != "process":
         msg = "memory_limit= needs isolation='process': a thread shares its memory with all others"
         raise UsageError(msg)
-
-
-def micros_at(instant: datetime) -> int:
-    """Microseconds since the epoch."""
-    return (instant - _EPOCH) // _MICROSECOND
 
 
 Check = Callable[[Any, str], Any]

@@ -14,15 +14,16 @@ import sys
 from collections.abc import Callable, Sequence
 from copy import copy
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack
+from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack, cast
 
 from jobyard.errors import UsageError
 from jobyard.model.codec import Codec, Signature
 from jobyard.model.job import Job
 from jobyard.model.newjob import NewJob, NewOp
+from jobyard.model.op import Op
 from jobyard.model.references import Ref
 from jobyard.task import checks
-from jobyard.task.dependencies import merged
+from jobyard.task.dependencies import check_order, merged
 from jobyard.task.options import CallKeywords, CallOptions, TaskKeywords, TaskOptions, Unique, require_process
 
 __all__ = ["CallableTask", "Control", "Runnable", "Task", "define", "module_name"]
@@ -74,7 +75,7 @@ class Task(Generic[P, R]):
 
     def __init__(self, function: Callable[..., Any], options: TaskOptions, control: Control) -> None:
         # Without __dict__: the fields of a class would overwrite what is set here.
-        functools.update_wrapper(self, function, updated=())
+        functools.update_wrapper(cast("Any", self), function, updated=())
         self.function = function
         self.module = module_name(function.__module__)
         self.qualname = function.__qualname__
@@ -144,7 +145,7 @@ class Task(Generic[P, R]):
             raise UsageError(msg)
         return self._new(args, kwargs)
 
-    def op(self, *args: P.args, **kwargs: P.kwargs) -> NewOp:
+    def op(self, *args: P.args, **kwargs: P.kwargs) -> Op[R]:
         """
         One call of the task, as an op of a job that may have several; see `Yard.enqueue`.
 
@@ -155,26 +156,38 @@ class Task(Generic[P, R]):
             msg = f"{alien[0]}= belongs to the job, not to one of its ops: give it to yard.enqueue(..., {alien[0]}=)"
             raise UsageError(msg)
         text, refs = self._encode(args, kwargs)
-        return NewOp(self.name, text, refs, self.call.priority, self._unique_key(args, kwargs))
+        new = NewOp(self.name, text, refs, self.call.priority)
+        return Op(self.name, args, kwargs, priority=self.priority or 0, new=new)
 
     def invoke(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Do the work here: give the result, or for an async task the coroutine that will."""
         made = self.function(*args, **kwargs)
         return made.run() if self.is_class else made
 
-    def key_of(self, *args: P.args, **kwargs: P.kwargs) -> str:
-        """The unique key of a call, for ``unique=True``."""
-        canonical = self._control.codec.canonical(self.signature, args, kwargs)
-        return f"{self.name}:{hashlib.sha256(canonical.encode()).hexdigest()}"
+    def unique_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
+        """
+        What `unique` makes of a call: None if it may stand beside others.
+
+        A callable that gives None means so for this call.
+        """
+        unique = self.unique
+        if unique is True:
+            canonical = self._control.codec.canonical(self.signature, args, kwargs)
+            return f"{self.name}:{hashlib.sha256(canonical.encode()).hexdigest()}"
+        if callable(unique):
+            made = unique(*args, **kwargs)
+            return None if made is None else checks.key(str(made), "unique")
+        return unique or None
 
     def _new(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
         text, refs = self._encode(args, kwargs)
         job = copy(self._blank or self._make_blank())
         job.ops = [NewOp(self.name, text, refs, self.priority)]
         if refs:
+            check_order(job.ops[0], 0)
             job.after = merged(job.after, refs)
         if self.unique:
-            job.unique = self._unique_key(args, kwargs)
+            job.unique = self.unique_key(args, kwargs)
         return job
 
     def _make_blank(self) -> NewJob:
@@ -185,12 +198,6 @@ class Task(Generic[P, R]):
     def _encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, list[Ref]]:
         control = self._control
         return control.codec.encode_arguments(self.signature, args, kwargs, control.max_payload)
-
-    def _unique_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
-        unique = self.unique
-        if not unique or isinstance(unique, str):
-            return unique or None
-        return self.key_of(*args, **kwargs) if unique is True else checks.key(str(unique(*args, **kwargs)), "unique")
 
 
 class CallableTask(Task[P, R], Generic[P, R, C]):
