@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, overload
+from typing import Any, Protocol, TypeVar, overload
 
 import msgspec
 
 __all__ = ["Ref", "Reference", "Retval", "retval"]
 
-T = TypeVar("T")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class HasResult(Protocol[R_co]):
+    """What a `Job` is to the type checker here: its result has a type."""
+
+    @property
+    def result(self) -> R_co: ...
 
 
 class Reference:
@@ -54,7 +61,7 @@ def retval(source: str) -> Any: ...
 @overload
 def retval(source: int) -> Any: ...
 @overload
-def retval(source: Any) -> Any: ...
+def retval(source: HasResult[R_co]) -> R_co: ...
 @overload
 def retval(*, op: int) -> Any: ...
 def retval(source: Any = None, *, op: int | None = None) -> Any:
