@@ -18,7 +18,7 @@ from jobyard.task.registry import Registry
 __all__ = ["new_job"]
 
 
-def new_job(ops: Sequence[Op[Any]], call: CallOptions, tasks: Registry) -> NewJob:
+def new_job(ops: Sequence[Op], call: CallOptions, tasks: Registry) -> NewJob:
     """
     A job that runs *ops* one after another.
 
@@ -61,7 +61,7 @@ def _priority(op: NewOp, call: CallOptions, tasks: Registry) -> int | None:
     return next((each for each in said if each is not None), None)
 
 
-def _unique_key(ops: Sequence[Op[Any]], call: CallOptions, tasks: Registry) -> str | None:
+def _unique_key(ops: Sequence[Op], call: CallOptions, tasks: Registry) -> str | None:
     if len(ops) == 1:
         task = tasks.get(ops[0].task)
         return task.using(unique=call.unique).unique_key(ops[0].args, ops[0].kwargs)
@@ -71,6 +71,6 @@ def _unique_key(ops: Sequence[Op[Any]], call: CallOptions, tasks: Registry) -> s
     return _digest(ops) if call.unique is True else call.unique or None
 
 
-def _digest(ops: Iterable[Op[Any]]) -> str:
+def _digest(ops: Iterable[Op]) -> str:
     content = msgspec.json.encode([(op.new.task, op.new.args, op.new.refs) for op in ops if op.new])
     return f"ops:{hashlib.sha256(content).hexdigest()}"

@@ -145,7 +145,7 @@ class Task(Generic[P, R]):
             raise UsageError(msg)
         return self._new(args, kwargs)
 
-    def op(self, *args: P.args, **kwargs: P.kwargs) -> Op[R]:
+    def op(self, *args: P.args, **kwargs: P.kwargs) -> Op:
         """
         One call of the task, as an op of a job that may have several; see `Yard.enqueue`.
 
