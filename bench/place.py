@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-__all__ = ["PLACES", "FOLDER"]
+__all__ = ["FOLDER", "PLACES"]
 
 FOLDER = Path(__file__).parent.parent / "build" / "bench"
 """In the working copy, since the usual folder for temporary files may lie in memory, where an fsync costs nothing."""

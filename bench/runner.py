@@ -16,6 +16,7 @@ __all__ = ["SubjectFailed", "command", "run"]
 
 ROOT = Path(__file__).parent.parent
 LIMIT_S = 300
+ERROR_LINES = 6
 Watch = Callable[[str], None]
 
 
@@ -55,11 +56,15 @@ def command(step: Step, url: str) -> list[str]:
     return [sys.executable, "-m", "bench.child", step.call, url, json.dumps(step.arguments)]
 
 
+def _end(text: str) -> str:
+    return "\n".join(text.splitlines()[-ERROR_LINES:])
+
+
 def _run_step(step: Step, url: str) -> Mapping[str, float]:
     try:
         done = subprocess.run(command(step, url), cwd=ROOT, capture_output=True, text=True, timeout=LIMIT_S, check=True)
     except subprocess.CalledProcessError as error:
-        raise SubjectFailed(f"{step.call}: {error.stderr[-2000:]}") from error
+        raise SubjectFailed(f"{step.call}: {_end(error.stderr)}") from error
     except subprocess.TimeoutExpired as error:
         raise SubjectFailed(f"{step.call}: not done after {LIMIT_S} s") from error
     figures: Mapping[str, float] = json.loads(done.stdout)

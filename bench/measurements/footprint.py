@@ -20,7 +20,13 @@ def sqlite(sizes: Sizes) -> list[Measurement]:
                 Subject("first job done", (step("bench.subjects.jobyard_yard:first_job"),)),
             ),
             (
-                Floor("import: ms over bare Python", ("import jobyard", "ms"), 80, minus=("bare Python", "ms"), at_most=True),
+                Floor(
+                    "import: ms over bare Python",
+                    ("import jobyard", "ms"),
+                    80,
+                    minus=("bare Python", "ms"),
+                    at_most=True,
+                ),
                 Floor("--help: ms at most", ("jobyard --help", "ms"), 200, at_most=True),
                 Floor("first job done: ms at most", ("first job done", "ms"), 320, at_most=True),
             ),

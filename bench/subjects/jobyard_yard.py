@@ -39,7 +39,8 @@ def enqueue_many(url: str, count: int) -> dict[str, float]:
 
 
 def fill(url: str, count: int, task: str = "noop") -> None:
-    """Queue *count* jobs of this task."""
+    """Install the store and queue *count* jobs of this task."""
+    yard.install()
     for size in batches(count, CHUNK):
         yard.enqueue_many([TASKS[task].new() for _ in range(size)])
 

@@ -7,6 +7,7 @@ import time
 from importlib.resources import files
 
 from bench.subjects.clock import Stopwatch
+from jobyard.model.ranking import rank
 
 __all__ = ["INSERT", "batches", "connect", "drain", "enqueue", "enqueue_many", "fill", "install", "new_row"]
 
@@ -26,9 +27,6 @@ CLAIM = """
 
 FINISH = "update jobs set status = 6, exec_at = ?, ended_at = ? where id = ? and epoch = ? and status in (4, 5)"
 
-AUTOMATIC = 1 << 56
-"""What the rank of a job that nobody asked for by hand begins with."""
-
 Row = tuple[int | str, ...]
 
 
@@ -47,10 +45,10 @@ def install(connection: sqlite3.Connection) -> None:
         connection.executescript(path.read_text())
 
 
-def new_row(now: int, task: str = "bench.app:noop", status: int = 1, due: int | None = None) -> Row:
+def new_row(now: int, task: str = "noop", status: int = 1, due: int | None = None) -> Row:
     """The row of a job without arguments, in the order of `COLUMNS`."""
     due = due or now
-    return (status, "default", task, AUTOMATIC + due, 0, due, 0, 0, 0, 0, 0, 0, 1, now, "[]", 0)
+    return (status, "default", task, rank(0, due), 0, due, 0, 0, 0, 0, 0, 0, 1, now, "[]", 0)
 
 
 def _now() -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,8 +36,12 @@ class Sender:
 
 def time_starts(url: str, serve: str, sender: Sender, samples: int) -> list[int]:
     """Nanoseconds from enqueue to start, of jobs sent one by one to a worker that *serve* starts."""
-    notes = Path(url.removeprefix("sqlite:///")).with_name("notes.json")
-    worker = subprocess.Popen(command(step(serve), url), cwd=ROOT)
+    with tempfile.TemporaryDirectory() as folder:
+        return _time_starts(command(step(serve), url), sender, samples, Path(folder) / "notes.json")
+
+
+def _time_starts(serve: list[str], sender: Sender, samples: int, notes: Path) -> list[int]:
+    worker = subprocess.Popen(serve, cwd=ROOT)
     try:
         sender.report(notes)
         _read(notes, worker)
