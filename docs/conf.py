@@ -35,7 +35,7 @@ def _directive(name: str) -> str:
     if inspect.isclass(thing):
         # What comes from the standard library (of an enum all of str) is described there.
         foreign = ", ".join(base.__name__ for base in thing.__mro__ if not base.__module__.startswith("jobyard"))
-        return f".. autoclass:: jobyard.{name}\n   :members:\n   :inherited-members: {foreign}\n"
+        return f".. autoclass:: jobyard.{name}\n   :members:\n   :undoc-members:\n   :inherited-members: {foreign}\n"
     return f".. {'autofunction' if inspect.isroutine(thing) else 'autodata'}:: jobyard.{name}\n"
 
 
