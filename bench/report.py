@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from string import Template
 
@@ -40,11 +41,20 @@ def terminal_table(reports: list[Report]) -> Table:
     """All that is known so far: what was measured, and how it stands against its floors."""
     table = Table("measurement", "subject", "figures", "floor", title="Medians")
     for report in reports:
-        subjects = [(subject.name, _shown(report, subject.name)) for subject in report.measurement.subjects]
-        floors = "\n".join(f"[{'green' if v.passed else 'red'}]{_sentence(v)}[/]" for v in report.verdicts)
-        names, figures = ("\n".join(column) for column in zip(*subjects, strict=True))
-        table.add_row(report.measurement.name, names, figures, floors, end_section=True)
+        for row in _rows(report):
+            table.add_row(*row)
+        table.add_section()
     return table
+
+
+def _rows(report: Report) -> list[tuple[str, str, str, str]]:
+    subjects = [(subject.name, _shown(report, subject.name)) for subject in report.measurement.subjects]
+    floors = [f"[{'green' if verdict.passed else 'red'}]{_sentence(verdict)}[/]" for verdict in report.verdicts]
+    pairs = list(zip_longest(subjects, floors, fillvalue=None))
+    return [
+        (report.measurement.name if not number else "", *(subject or ("", "")), floor or "")
+        for number, (subject, floor) in enumerate(pairs)
+    ]
 
 
 def _shown(report: Report, subject: str) -> str:

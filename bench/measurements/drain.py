@@ -21,10 +21,6 @@ def filled_drain(count: int, task: str, processes: int = 1) -> tuple[Step, ...]:
 def sqlite(sizes: Sizes) -> list[Measurement]:
     """Plain functions and coroutines in one go, since they are held against the same two others."""
     count = sizes.jobs
-    huey = (
-        step("bench.subjects.huey_sqlite:fill", count=count),
-        step("bench.subjects.huey_sqlite:drain", count=count),
-    )
     return [
         Measurement(
             "drain",
@@ -33,12 +29,18 @@ def sqlite(sizes: Sizes) -> list[Measurement]:
                 Subject("raw", (step("bench.subjects.raw_sqlite:drain", count=count, batch=BATCH),)),
                 Subject("jobyard", filled_drain(count, "noop")),
                 Subject("jobyard async", filled_drain(count, "anoop")),
-                Subject("huey", huey),
+                _huey("huey", count, 10),
+                _huey("huey, one thread", count, 1),
             ),
             tuple(floor for subject in ("jobyard", "jobyard async") for floor in _floors(subject)),
             f"jobyard and huey: 10 threads (async: one event loop). Raw: claim and finish fused, {BATCH} a commit.",
         )
     ]
+
+
+def _huey(name: str, count: int, workers: int) -> Subject:
+    fill = step("bench.subjects.huey_sqlite:fill", count=count)
+    return Subject(name, (fill, step("bench.subjects.huey_sqlite:drain", count=count, workers=workers)))
 
 
 def _floors(subject: str) -> tuple[Floor, ...]:

@@ -1,7 +1,8 @@
 """
 huey on SQLite: as durable as the others (``fsync``: synchronous=FULL), every result kept, its best settings.
 
-Tried and not better: a bigger page cache, fewer threads than ten for the drain, the consumer's default delays.
+In a drain a bigger page cache and the consumer's default delays make no difference. One thread runs no-ops about a fifth
+faster than ten, which wait for one lock, so it is measured beside them.
 """
 
 from __future__ import annotations
