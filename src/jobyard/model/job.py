@@ -7,8 +7,7 @@ one made with ``Job(queue, id, ops)``, or restored without a yard, stands alone 
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Control", "Job"]
 
 R = TypeVar("R")
+T = TypeVar("T")
 _NO_OPTIONS = JobOptions()
 _decode_options = msgspec.json.Decoder(JobOptions).decode
 
@@ -399,28 +399,38 @@ class Job(Reference, Generic[R]):
         return self._stored().stack(self.id, timeout)
 
     async def arefresh(self) -> Job[R]:
-        return await asyncio.to_thread(self.refresh)
+        return await _in_thread(self.refresh)
 
     async def await_(self, timeout: float | None = None) -> Job[R]:
-        return await asyncio.to_thread(self.wait, timeout)
+        """The async twin of `wait`, whose name with a leading ``a`` is a keyword; ``await job`` is the same."""
+        return await _in_thread(self.wait, timeout)
+
+    def __await__(self) -> Generator[Any, None, Job[R]]:
+        return self.await_().__await__()
 
     async def acancel(self) -> tuple[bool, str]:
-        return await asyncio.to_thread(self.cancel)
+        return await _in_thread(self.cancel)
 
     async def aretry(self) -> Job[R]:
-        return await asyncio.to_thread(self.retry)
+        return await _in_thread(self.retry)
 
     async def asuspend(self) -> Job[R]:
-        return await asyncio.to_thread(self.suspend)
+        return await _in_thread(self.suspend)
 
     async def aresume(self) -> Job[R]:
-        return await asyncio.to_thread(self.resume)
+        return await _in_thread(self.resume)
 
     async def achange_priority(self, priority: int) -> tuple[bool, str]:
-        return await asyncio.to_thread(self.change_priority, priority)
+        return await _in_thread(self.change_priority, priority)
 
     async def arun_now(self) -> Job[R]:
-        return await asyncio.to_thread(self.run_now)
+        return await _in_thread(self.run_now)
+
+    async def awhy(self) -> list[Reason]:
+        return await _in_thread(self.why)
+
+    async def astack(self, timeout: float = 5.0) -> Any:
+        return await _in_thread(self.stack, timeout)
 
     def as_retval(self) -> Retval:
         return Retval(job=self)
@@ -461,3 +471,9 @@ class Job(Reference, Generic[R]):
         return f"<Job {self.id} {self.status} {tasks}>"
 
 
+
+
+async def _in_thread(function: Callable[..., T], *args: Any) -> T:
+    import asyncio  # here, since it costs more to import than the rest of jobyard
+
+    return await asyncio.to_thread(function, *args)

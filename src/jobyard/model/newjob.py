@@ -53,7 +53,8 @@ class NewJob(msgspec.Struct, gc=False):
 
     ops: list[NewOp]
     queue: str
-    priority: int = 0
+    priority: int | None = None
+    """None: the queue's default, else 0."""
     due: int | None = None
     delay: int | None = None
     after: list[tuple[int, int]] = []

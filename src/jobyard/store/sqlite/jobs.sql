@@ -13,6 +13,19 @@ values (
     :op_count, :worker, :received_at, :started_at, :exec_at, :ended_at, :machine, :heartbeat, :logtail, :args, :refs,
     :result, :error, :unique_key, :unique_until, :definition, :requester, :log_serial, :expires, :options)
 
+-- name: insert_unique
+-- No row comes back where the key is held.
+insert into jobs (
+    id, status, queue, task, rank, priority, due, epoch, attempt, failures, crashes, open_parents, cursor, op_count,
+    worker, received_at, started_at, exec_at, ended_at, machine, heartbeat, logtail, args, refs, result, error,
+    unique_key, unique_until, definition, requester, log_serial, expires, options)
+values (
+    :id, :status, :queue, :task, :rank, :priority, :due, :epoch, :attempt, :failures, :crashes, :open_parents, :cursor,
+    :op_count, :worker, :received_at, :started_at, :exec_at, :ended_at, :machine, :heartbeat, :logtail, :args, :refs,
+    :result, :error, :unique_key, :unique_until, :definition, :requester, :log_serial, :expires, :options)
+on conflict (unique_key) where unique_key is not null do nothing
+returning id
+
 -- name: insert_plain
 -- The usual job: one op, no references, no unique key. Binding thirty columns would cost more than storing them.
 insert into jobs (
@@ -250,3 +263,6 @@ select job from tokens where token = :token
 
 -- name: delete_tokens
 delete from tokens where at < :before and not exists (select 1 from jobs where jobs.id = tokens.job)
+
+-- name: results
+select id, task, result from jobs where id in (select value from json_each(:ids))

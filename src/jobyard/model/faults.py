@@ -1,0 +1,40 @@
+"""Errors that jobyard itself gives a job, in the stored form of a captured exception."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from jobyard.errors import JobCrashed, JobyardError
+from jobyard.model.states import Status
+from jobyard.model.traceback import capture, encode
+
+__all__ = ["crash_fault", "dependency_fault", "fault"]
+
+
+class DependencyFailed(JobyardError):
+    """A job that this one waited for ended otherwise than it accepts."""
+
+
+class EarlierOpFailed(JobyardError):
+    """An earlier op of the same job failed, so this one never ran."""
+
+
+def fault(error: BaseException) -> str:
+    """The stored form of an error that was never raised."""
+    return encode(capture(error))
+
+
+def dependency_fault(parent: int, task: str | None, status: Status, accepted: Iterable[Status]) -> str:
+    wanted = " or ".join(sorted(accepted))
+    name = f"job {parent} ({task})" if task else f"job {parent}"
+    return fault(DependencyFailed(f"{name}, which this one waited for, {_ended(status)}, not {wanted}"))
+
+
+def crash_fault(reclaims: int, why: str) -> str:
+    """The error of a job that was reclaimed once too often."""
+    times = f"{reclaims} times" if reclaims != 1 else "once"
+    return fault(JobCrashed(f"poison: the process that ran the job was lost {times}, the last time: {why}"))
+
+
+def _ended(status: Status) -> str:
+    return status.value if status in (Status.SUCCEEDED, Status.FAILED) else f"was {status}"

@@ -1,0 +1,70 @@
+"""
+Work on the store that may run on any connection, sync or async: a generator that yields statements and is sent rows.
+
+`run` drives a plan over a transaction; `arun` does the same over an awaited one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from jobyard.store.driver import Params, Row, Transaction
+
+__all__ = ["AsyncTransaction", "Batch", "Plan", "Query", "arun", "run"]
+
+T = TypeVar("T")
+
+
+class Query(NamedTuple):
+    """One statement, whose rows come back."""
+
+    statement: str
+    params: Params = {}
+
+
+class Batch(NamedTuple):
+    """One statement for many rows of parameters; nothing comes back."""
+
+    statement: str
+    rows: Sequence[Sequence[Any]]
+
+
+Plan = Generator[Query | Batch, Any, T]
+
+
+class AsyncTransaction(Protocol):
+    """The awaited twin of `Transaction`, on a connection of the caller's."""
+
+    async def fetch(self, statement: str, params: Params) -> list[Row]: ...
+    async def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None: ...
+
+
+def run(plan: Plan[T], transaction: Transaction) -> T:
+    answer: list[Row] | None = None
+    try:
+        while True:
+            step = plan.send(answer)
+            if isinstance(step, Query):
+                answer = transaction.fetch(step.statement, step.params)
+            else:
+                transaction.execute_many(step.statement, step.rows)
+                answer = None
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+async def arun(plan: Plan[T], transaction: AsyncTransaction) -> T:
+    answer: list[Row] | None = None
+    try:
+        while True:
+            step = plan.send(answer)
+            if isinstance(step, Query):
+                answer = await transaction.fetch(step.statement, step.params)
+            else:
+                await transaction.execute_many(step.statement, step.rows)
+                answer = None
+    except StopIteration as end:
+        result: T = end.value
+        return result

@@ -1,0 +1,105 @@
+"""
+What the end of jobs does to those that wait for them, in the transaction that ends them.
+
+An accepted end lowers the dependant's counter of open parents, and the last one makes it ready. Any other end finishes
+the dependant too: canceled after a canceled parent, else failed; and so on, in a cascade.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from jobyard.model.faults import dependency_fault
+from jobyard.model.newjob import accepted_statuses
+from jobyard.model.rows import JobRow
+from jobyard.model.states import CODES, STATUSES, Status, check_transition
+from jobyard.store.plans import Plan, Query
+from jobyard.store.sql import Statements
+
+__all__ = ["Released", "Releaser", "end"]
+
+_WAITING = CODES["waiting"]
+_SUSPENDED = CODES["suspended"]
+
+
+@dataclass(slots=True)
+class Released:
+    """What a release did: whether a job may be ready now, and the jobs that ended with their parents."""
+
+    ready: bool = False
+    ended: list[JobRow] = field(default_factory=list)
+
+
+class Releaser:
+    """Makes plans that tell dependants of the ends of their parents."""
+
+    def __init__(self, jobs: Statements, dependencies: Statements) -> None:
+        self._jobs = jobs
+        self._dependencies = dependencies
+
+    def release(self, ended: Mapping[int, int], now: int) -> Plan[Released]:
+        """
+        Tell the dependants of *ended* (id to final status code).
+
+        Cost is linear in the number of open edges, each of which is seen once.
+        """
+        done = Released()
+        while ended:
+            edges = yield Query(self._dependencies.open_of, {"ids": _text(sorted(ended))})
+            if not edges:
+                break
+            satisfied = Counter(child for parent, child, accepted in edges if accepted >> ended[parent] & 1)
+            broken = {child: (parent, accepted) for parent, child, accepted in edges if not accepted >> ended[parent] & 1}
+            yield Query(self._dependencies.close, {"ids": _text(sorted(ended))})
+            if satisfied:
+                yield Query(self._jobs.lower_open_parents, {"rows": _text(sorted(satisfied.items()))})
+                yield Query(self._jobs.wake, {"ids": _text(sorted(satisfied)), "now": now})
+                done.ready = True
+            ended = yield from self._break(broken, ended, now, done)
+        return done
+
+    def _break(
+        self, broken: Mapping[int, tuple[int, int]], ended: Mapping[int, int], now: int, done: Released
+    ) -> Plan[dict[int, int]]:
+        """End the children whose parent ended as they do not accept; return them as the next to release."""
+        if not broken:
+            return {}
+        rows = yield Query(self._jobs.get_many, {"ids": _text(sorted(broken))})
+        after: dict[int, int] = {}
+        for row in (JobRow(*row) for row in rows):
+            parent, accepted = broken[row.id]
+            if row.status == _SUSPENDED and ended[parent] != CODES["canceled"]:
+                # A suspended job cannot fail; `resume` looks at the edge again.
+                yield Query(self._dependencies.reopen, {"parent": parent, "child": row.id})
+            elif row.status in (_WAITING, _SUSPENDED):
+                _end_with_parent(row, parent, ended[parent], accepted, now)
+                yield Query(self._jobs.change, msgspec.structs.asdict(row))
+                done.ended.append(row)
+                after[row.id] = row.status
+        return after
+
+
+def _end_with_parent(row: JobRow, parent: int, ended: int, accepted: int, now: int) -> None:
+    status = Status.CANCELED if STATUSES[ended] is Status.CANCELED else Status.FAILED
+    check_transition(STATUSES[row.status], status, what=f"job {row.id}")
+    if status is Status.FAILED:
+        row.error = dependency_fault(parent, None, STATUSES[ended], accepted_statuses(accepted))
+    end(row, status, now)
+
+
+def end(row: JobRow, status: Status, now: int) -> None:
+    """Give a row that nobody holds a final status."""
+    row.status = CODES[status]
+    row.ended_at = now
+    row.open_parents = 0
+    row.epoch += 1
+    if not row.unique_until:
+        row.unique_key = None
+
+
+def _text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
