@@ -1,8 +1,8 @@
 """
 huey on SQLite: as durable as the others (``fsync``: synchronous=FULL), every result kept, its best settings.
 
-In a drain a bigger page cache and the consumer's default delays make no difference. One thread runs no-ops about a fifth
-faster than ten, which wait for one lock, so it is measured beside them.
+In a drain a bigger page cache and the consumer's default delays make no difference. One thread runs no-ops about a
+fifth faster than ten, which wait for one lock, so it is measured beside them.
 """
 
 from __future__ import annotations
