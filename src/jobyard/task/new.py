@@ -23,7 +23,7 @@ def new_job(ops: Sequence[Op], call: CallOptions, tasks: Registry) -> NewJob:
     A job that runs *ops* one after another.
 
     Its queue is the call's, else that of the first op's task. An op's priority is its own, else the call's, else its
-    task's; the job's is the most urgent of them. A job of one op is as unique as its task says.
+    task's, else the queue's; the job's is the most urgent of them. A job of one op is as unique as its task says.
 
     Raises:
         BadArguments: there is no op, one takes the result of an op that is not before it, or an option does not fit.
@@ -40,7 +40,7 @@ def new_job(ops: Sequence[Op], call: CallOptions, tasks: Registry) -> NewJob:
         require_process(call.isolation or first.isolation)
     job = call.blank_job(first.queue, first.title)
     job.ops = [msgspec.structs.replace(op, priority=_priority(op, call, tasks)) for op in given]
-    job.priority = min(op.priority or 0 for op in job.ops)
+    job.priority = call.priority
     job.after = merged(job.after, [ref for op in given for ref in op.refs])
     job.unique = _unique_key(ops, call, tasks)
     return job

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack, cast
 
 from jobyard.errors import UsageError
-from jobyard.model.codec import Codec, Signature
+from jobyard.model.codec import Codec, canonical
 from jobyard.model.job import Job
 from jobyard.model.newjob import NewJob, NewOp
 from jobyard.model.op import Op
 from jobyard.model.references import Ref
+from jobyard.model.signature import Signature
 from jobyard.task import checks
 from jobyard.task.dependencies import check_order, merged
 from jobyard.task.options import CallKeywords, CallOptions, TaskKeywords, TaskOptions, Unique, require_process
@@ -82,7 +83,7 @@ class Task(Generic[P, R]):
         self.name = options.name or f"{self.module}:{self.qualname}"
         self.is_class = isinstance(function, type)
         self.is_async = inspect.iscoroutinefunction(_code(function))
-        self.signature = Signature.of(function)
+        self.signature = Signature.of(function, self.name)
         self.options = options
         self.call = CallOptions()
         self._control = control
@@ -172,8 +173,8 @@ class Task(Generic[P, R]):
         """
         unique = self.unique
         if unique is True:
-            canonical = self._control.codec.canonical(self.signature, args, kwargs)
-            return f"{self.name}:{hashlib.sha256(canonical.encode()).hexdigest()}"
+            digest = hashlib.sha256(canonical(self.signature, args, kwargs).encode()).hexdigest()
+            return f"{self.name}:{digest}"
         if callable(unique):
             made = unique(*args, **kwargs)
             return None if made is None else checks.key(str(made), "unique")
@@ -182,7 +183,7 @@ class Task(Generic[P, R]):
     def _new(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewJob:
         text, refs = self._encode(args, kwargs)
         job = copy(self._blank or self._make_blank())
-        job.ops = [NewOp(self.name, text, refs, self.priority)]
+        job.ops = [NewOp(self.name, text, refs)]
         if refs:
             check_order(job.ops[0], 0)
             job.after = merged(job.after, refs)
@@ -192,7 +193,7 @@ class Task(Generic[P, R]):
 
     def _make_blank(self) -> NewJob:
         self._blank = self.call.blank_job(self.options.queue, self.options.title)
-        self._blank.priority = self.priority or 0
+        self._blank.priority = self.priority
         return self._blank
 
     def _encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, list[Ref]]:
