@@ -83,17 +83,15 @@ def _wait(value: object, name: str) -> float:
 
 
 def _log_limit(value: object, name: str) -> LogLimit:
-    """``10000``, ``"10000, 8M"``, ``[10000, "8M"]`` or ``{lines = 10000, bytes = "8M"}``; what is left out is as ever."""
-    default = Settings.max_log
+    """``10000``, ``"10000, 8M"``, ``[10000, "8M"]`` or ``{lines = 10000, bytes = "8M"}``."""
     if isinstance(value, Mapping) and set(value) <= {"lines", "bytes"}:
-        parts: list[Any] = [value.get("lines", default.lines), value.get("bytes", default.bytes)]
-    else:
-        parts = (
-            value.split(",") if isinstance(value, str) else list(value) if isinstance(value, (list, tuple)) else [value]
-        )
+        value = (value.get("lines", _LOG_LIMIT.lines), value.get("bytes", _LOG_LIMIT.bytes))
+    elif isinstance(value, str):
+        value = value.split(",")
+    parts = list(value) if isinstance(value, (list, tuple)) else [value]
     if not 1 <= len(parts) <= 2:
         raise _unfit(name, value, "lines and bytes, like '10000, 8M'")
-    return LogLimit(_count(parts[0], name), size(parts[1], name) if len(parts) == 2 else default.bytes)
+    return LogLimit(_count(parts[0], name), size(parts[1], name) if len(parts) == 2 else _LOG_LIMIT.bytes)
 
 
 def _log_level(value: object, name: str) -> str:
@@ -126,7 +124,9 @@ class Settings:
     concurrency: int = _setting(10, _count, "How many jobs a worker runs at the same time.")
     processes: int = _setting(1, _count, "Over how many processes a worker spreads its jobs.")
     busy_timeout: float = _setting(60.0, _duration, "How long a write waits for another writer of the SQLite file.")
-    max_log: LogLimit = _setting(_LOG_LIMIT, _log_limit, "Lines and bytes kept of an attempt's log: its head and tail.")
+    max_log: LogLimit = _setting(  # noqa: RUF009 a named tuple is as immutable as the others
+        _LOG_LIMIT, _log_limit, "Lines and bytes kept of an attempt's log: its head and tail."
+    )
     mask: tuple[str, ...] = _setting((), _texts, "More names whose values are hidden in tracebacks, like iban or pin.")
     heartbeat: float = _setting(
         5.0, _duration, "How often a worker says that it is alive; at least twice in lost_after."
