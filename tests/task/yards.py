@@ -8,6 +8,7 @@ from typing import Any
 from jobyard.model.codec import JSON
 from jobyard.model.job import Job
 from jobyard.model.newjob import NewJob
+from jobyard.model.op import Op
 from jobyard.task import CallableTask, define
 
 
@@ -24,7 +25,7 @@ class Desk:
 
     def enqueue_new(self, new: NewJob, connection: Any) -> Job[Any]:
         self.taken.append((new, connection))
-        return Job(new.queue, len(self.taken), [])
+        return Job(new.queue, len(self.taken), [Op(new.ops[0].task)])
 
     async def aenqueue_new(self, new: NewJob, connection: Any) -> Job[Any]:
         return self.enqueue_new(new, connection)
