@@ -1,0 +1,187 @@
+"""What a task may be called with, and what it returns."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from inspect import Parameter
+from typing import Any, Never, NoReturn
+
+from jobyard.errors import BadArguments
+from jobyard.model.shapes import ANY, Shape, shape_of
+from jobyard.model.shapes.hints import enclosing_names, hints_of
+
+__all__ = ["Binding", "Signature", "Slot"]
+
+_BY_POSITION = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_BY_NAME = (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_MOST_BINDINGS = 128
+"""Forms of calls that are remembered; a task with ``**kwargs`` may be called in endless ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A parameter as one argument of a call sees it."""
+
+    name: str
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """
+    A form of call that fits: so many values by position, these by name.
+
+    `positional_types` and `named_types` are the classes whose instances need no work; None in them stands for a
+    parameter whose values always do.
+    """
+
+    positional: tuple[Slot, ...]
+    named: tuple[Slot, ...]
+    positional_types: tuple[type | None, ...]
+    named_types: tuple[type | None, ...]
+
+
+class Signature:
+    """
+    The parameters and the result of a task, made once when it is registered.
+
+    Annotations are resolved at the first call, so they may speak of classes that come later. One that speaks of an
+    unknown name even then counts as none.
+    """
+
+    def __init__(self, name: str, function: Callable[..., Any], names: Mapping[str, Any]) -> None:
+        self.name = name
+        self._function = function
+        self._names = names
+        self.parameters: Mapping[str, Parameter] = _parameters(function)
+        self._bindings: dict[tuple[object, ...], Binding] = {}
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], name: str | None = None) -> Signature:
+        """
+        The signature of a function, an ``async def``, or a class whose fields are the parameters of its `run`.
+
+        Args:
+            name: of the task, for messages; ``module:qualname`` by default.
+        """
+        known = inspect.unwrap(function)
+        while isinstance(known, functools.partial):
+            known = known.func
+        named = known if hasattr(known, "__qualname__") else type(known)
+        return cls(name or f"{named.__module__}:{named.__qualname__}", function, enclosing_names(named))
+
+    def __repr__(self) -> str:
+        return f"Signature({self.name!r})"
+
+    @functools.cached_property
+    def takes_nothing(self) -> bool:
+        """Whether the task can be called without arguments."""
+        return not self._required
+
+    @functools.cached_property
+    def result(self) -> Shape:
+        """The shape of what the task returns."""
+        annotation = self._result_hints.get("return", Any)
+        return ANY if annotation in (Never, NoReturn) else shape_of(annotation)
+
+    def bind(self, count: int, names: tuple[str, ...]) -> Binding:
+        """
+        The parameters that a call with *count* values by position and these names by keyword is for.
+
+        Raises:
+            BadArguments: naming the parameter that is missing, unknown, or given twice.
+        """
+        form = (count, names)
+        binding = self._bindings.get(form)
+        if binding is None:
+            binding = self._bind(count, names)
+            if len(self._bindings) < _MOST_BINDINGS:
+                self._bindings[form] = binding
+        return binding
+
+    def bad(self, text: str) -> BadArguments:
+        return BadArguments(f"{self.name}: {text}")
+
+    @functools.cached_property
+    def _hints(self) -> dict[str, Any]:
+        if isinstance(self._function, type):
+            return hints_of(self._function, self._names)
+        return self._function_hints(self._function)
+
+    @property
+    def _result_hints(self) -> dict[str, Any]:
+        if not isinstance(self._function, type):
+            return self._hints
+        run = getattr(self._function, "run", None)
+        return self._function_hints(run) if run else {}
+
+    def _function_hints(self, function: Any) -> dict[str, Any]:
+        function = inspect.unwrap(function)
+        while isinstance(function, functools.partial):
+            function = inspect.unwrap(function.func)
+        if not hasattr(function, "__annotations__"):
+            function = type(function).__call__
+        return hints_of(function, self._names)
+
+    @functools.cached_property
+    def _slots(self) -> dict[str, Slot]:
+        hints = self._hints
+        return {name: Slot(name, shape_of(hints[name]) if name in hints else ANY) for name in self.parameters}
+
+    @functools.cached_property
+    def _required(self) -> tuple[str, ...]:
+        return tuple(
+            name
+            for name, p in self.parameters.items()
+            if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        )
+
+    def _bind(self, count: int, names: tuple[str, ...]) -> Binding:
+        positional = self._by_position(count)
+        given = {slot.name for slot in positional}
+        named = tuple([self._by_name(name, given) for name in names])
+        for name in self._required:
+            by_name = name in names and self.parameters[name].kind is not Parameter.POSITIONAL_ONLY
+            if name not in given and not by_name:
+                raise self.bad(f"parameter {name!r} is missing")
+        return Binding(positional, named, _types(positional), _types(named))
+
+    def _by_position(self, count: int) -> tuple[Slot, ...]:
+        slots = [self._slots[name] for name, p in self.parameters.items() if p.kind in _BY_POSITION]
+        rest = self._variable(Parameter.VAR_POSITIONAL)
+        if count > len(slots) and rest is None:
+            msg = f"takes at most {len(slots)} arguments by position ({', '.join(s.name for s in slots)}), got {count}"
+            raise self.bad(msg)
+        return (*slots[:count], *[rest] * (count - len(slots))) if rest else tuple(slots[:count])
+
+    def _by_name(self, name: str, given: set[str]) -> Slot:
+        parameter = self.parameters.get(name)
+        if parameter is not None and parameter.kind in _BY_NAME:
+            if name in given:
+                raise self.bad(f"parameter {name!r} is given twice, by position and by name")
+            return self._slots[name]
+        rest = self._variable(Parameter.VAR_KEYWORD)
+        if rest is None:
+            known = ", ".join(n for n, p in self.parameters.items() if p.kind in _BY_NAME) or "none"
+            raise self.bad(f"there is no parameter {name!r} (known by name: {known})")
+        return Slot(name, rest.shape)
+
+    def _variable(self, kind: Any) -> Slot | None:
+        return next((self._slots[name] for name, p in self.parameters.items() if p.kind is kind), None)
+
+
+def _types(slots: tuple[Slot, ...]) -> tuple[type | None, ...]:
+    return tuple([slot.shape.plain for slot in slots])
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, Parameter]:
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        # An annotation may speak of a class that comes later; here only names and defaults count.
+        return inspect.signature(function, annotation_format=annotationlib.Format.FORWARDREF).parameters
+    return inspect.signature(function).parameters
