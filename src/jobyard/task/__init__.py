@@ -1,16 +1,18 @@
 """Tasks: what they are, what can be said about them, and how a call becomes a job that can be stored."""
 
+from jobyard.task.decorator import Decorator
 from jobyard.task.new import new_job
 from jobyard.task.options import CallKeywords, CallOptions, TaskKeywords, TaskOptions
 from jobyard.task.policy import Policy, QueueDefaults, resolve_policy
 from jobyard.task.registry import Registry
-from jobyard.task.task import CallableTask, Control, Runnable, Task, define
+from jobyard.task.task import CallableTask, Control, Runnable, Task
 
 __all__ = [
     "CallKeywords",
     "CallOptions",
     "CallableTask",
     "Control",
+    "Decorator",
     "Policy",
     "QueueDefaults",
     "Registry",
@@ -18,7 +20,6 @@ __all__ = [
     "Task",
     "TaskKeywords",
     "TaskOptions",
-    "define",
     "new_job",
     "resolve_policy",
 ]

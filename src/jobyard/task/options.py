@@ -9,9 +9,10 @@ queue, yard decides.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypedDict
+
+import msgspec
 
 from jobyard.errors import UsageError
 from jobyard.model.instants import to_micros
@@ -76,8 +77,7 @@ class CallKeywords(TypedDict, total=False):
     connection: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskOptions:
+class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The checked options of a task."""
 
     name: str | None = None
@@ -122,8 +122,7 @@ class TaskOptions:
         return cls(**_checked(keywords, _TASK_CHECKS, "task"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallOptions:
+class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The checked options of a call."""
 
     queue: str | None = None
@@ -152,7 +151,7 @@ class CallOptions:
             BadArguments: a value does not fit its option.
             TypeError: there is no such option.
         """
-        return replace(self, **_checked(keywords, _CALL_CHECKS, "using"))
+        return msgspec.structs.replace(self, **_checked(keywords, _CALL_CHECKS, "using"))
 
     def of_the_job(self) -> list[str]:
         """The options said here that no single op of a job can have."""

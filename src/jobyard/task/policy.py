@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from jobyard.model.newjob import JobOptions
 from jobyard.model.retry import NO_RETRY, Retry
@@ -22,8 +23,7 @@ class QueueDefaults(Protocol):
     def timeout(self) -> float | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """Everything about an attempt that is not its code and arguments. Seconds and bytes."""
 
     retry: Retry

@@ -25,9 +25,9 @@ from jobyard.model.references import Ref
 from jobyard.model.signature import Signature
 from jobyard.task import checks
 from jobyard.task.dependencies import check_order, merged
-from jobyard.task.options import CallKeywords, CallOptions, TaskKeywords, TaskOptions, Unique, require_process
+from jobyard.task.options import CallKeywords, CallOptions, TaskOptions, Unique, require_process
 
-__all__ = ["CallableTask", "Control", "Runnable", "Task", "define", "module_name"]
+__all__ = ["CallableTask", "Control", "Runnable", "Task", "module_name"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,6 +75,7 @@ class Task(Generic[P, R]):
     call: CallOptions
 
     def __init__(self, function: Callable[..., Any], options: TaskOptions, control: Control) -> None:
+        _check_function(function)
         # Without __dict__: the fields of a class would overwrite what is set here.
         functools.update_wrapper(cast("Any", self), function, updated=())
         self.function = function
@@ -206,18 +207,6 @@ class CallableTask(Task[P, R], Generic[P, R, C]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C:
         return self.function(*args, **kwargs)  # type: ignore[no-any-return]
-
-
-def define(function: Callable[..., Any], keywords: TaskKeywords, control: Control) -> CallableTask[..., Any, Any]:
-    """
-    Make a task of a function, an ``async def``, or a class with ``run(self)``.
-
-    Raises:
-        BadArguments: a value does not fit its option.
-        UsageError: this cannot be a task, or two options do not fit each other.
-    """
-    _check_function(function)
-    return CallableTask(function, TaskOptions.checked(keywords), control)
 
 
 def module_name(module: str) -> str:
