@@ -10,6 +10,7 @@ import re
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from typing import NamedTuple
 
 __all__ = ["Migration", "Statements", "migrations", "noun_names", "parameters", "positional", "statements"]
 
@@ -33,10 +34,12 @@ class Statements:
             raise AttributeError(msg) from None
 
 
-class Migration(tuple[int, str, list[str]]):
-    """(number, word, statements) of one ``NNNN_word.sql``."""
+class Migration(NamedTuple):
+    """One ``NNNN_word.sql``."""
 
-    __slots__ = ()
+    number: int
+    word: str
+    statements: list[str]
 
 
 def _folder(dialect: str) -> Traversable:
@@ -69,7 +72,7 @@ def migrations(dialect: str) -> list[Migration]:
         number, _, word = path.name.removesuffix(".sql").partition("_")
         if number.isdigit():
             script = _COMMENT.sub("", path.read_text("utf-8"))
-            found.append(Migration((int(number), word, [s.strip() for s in script.split(";\n") if s.strip()])))
+            found.append(Migration(int(number), word, [part.strip() for part in script.split(";\n") if part.strip()]))
     return sorted(found)
 
 

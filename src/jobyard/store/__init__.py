@@ -1,0 +1,122 @@
+"""The only package that knows SQL: a store of jobs, written once on top of any driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from jobyard.store import migrate
+from jobyard.store.control import Control
+from jobyard.store.driver import Driver, Transaction
+from jobyard.store.events import Events
+from jobyard.store.jobs import Jobs
+from jobyard.store.locate import open_driver
+from jobyard.store.queues import Queues
+from jobyard.store.reclaim import Reclaimer
+from jobyard.store.records import Records
+from jobyard.store.requests import Requests
+from jobyard.store.sql import statements
+from jobyard.store.workers import Workers
+
+__all__ = ["Store", "TimeSource", "open_store"]
+
+
+class TimeSource(Protocol):
+    """A clock that tells the time instead of the database's: `jobyard.testing.Clock`."""
+
+    def micros(self) -> int: ...
+
+
+class Store:
+    """
+    The nouns of a store, each of which acts within a transaction.
+
+    Every method that depends on the time takes `now`; `Store.now` is the clock given, else the database's own.
+    """
+
+    def __init__(self, driver: Driver, url: str, clock: TimeSource | None = None) -> None:
+        self.driver = driver
+        self.url = url
+        self._clock = clock
+        self._checked = False
+        dialect = driver.dialect
+        jobs, dependencies, queues = (statements(dialect, noun) for noun in ("jobs", "dependencies", "queues"))
+        self.jobs = Jobs(jobs, dependencies, queues)
+        self.queues = Queues(queues)
+        self.workers = Workers(statements(dialect, "workers"))
+        self.events = Events(statements(dialect, "events"))
+        self.requests = Requests(statements(dialect, "requests"))
+        self.records = Records(statements(dialect, "log"), statements(dialect, "progress"), self.jobs)
+        self.control = Control(self.jobs, self.queues, self.events, self.requests, self._worker_name)
+        self.reclaimer = Reclaimer(self.jobs, self.workers, self.queues, self.events)
+
+    @property
+    def location(self) -> str:
+        """Where the data lie, for people: the absolute path of the file, or the server without the password."""
+        return self.driver.location
+
+    def now(self) -> int:
+        """Microseconds since the epoch."""
+        return self._clock.micros() if self._clock is not None else self.driver.now()
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """A write transaction, see `Driver.transaction`. The first use installs a SQLite file and checks the schema."""
+        if not self._checked:
+            self.check()
+        return self.driver.transaction()
+
+    def read(self) -> AbstractContextManager[Transaction]:
+        """A short read transaction, see `Driver.read`."""
+        if not self._checked:
+            self.check()
+        return self.driver.read()
+
+    @contextmanager
+    def within(self, tx: Transaction | None) -> Iterator[Transaction]:
+        """The transaction given, or one of its own."""
+        if tx is not None:
+            yield tx
+        else:
+            with self.transaction() as own:
+                yield own
+
+    def check(self) -> None:
+        """
+        Make sure that the tables are there and of this version; a new SQLite file gets them here.
+
+        Raises:
+            SchemaOutOfDate: they are not; the text has the command that mends it.
+        """
+        if self.driver.dialect == "sqlite" and migrate.status(self.driver).current == 0:
+            migrate.upgrade(self.driver)
+        migrate.check(self.driver, self.url)
+        self._checked = True
+
+    def upgrade(self) -> list[int]:
+        """Bring the tables to this version; returns the numbers of the migrations applied."""
+        return migrate.upgrade(self.driver)
+
+    def uninstall(self) -> None:
+        """Drop the tables and all that is in them."""
+        migrate.uninstall(self.driver)
+        self._checked = False
+
+    def close(self) -> None:
+        self.driver.close()
+
+    def _worker_name(self, tx: Transaction, id: int | None) -> str | None:
+        worker = self.workers.get(tx, id)
+        return worker.name if worker else None
+
+
+def open_store(url: str, *, busy_timeout: float = 60.0, clock: TimeSource | None = None) -> Store:
+    """
+    The store at *url*; nothing is opened before its first use.
+
+    Raises:
+        ConfigError: the URL is of no kind that is known here, or has an unknown option.
+    """
+    return Store(open_driver(url, busy_timeout=busy_timeout), url, clock)
+
+

@@ -1,0 +1,130 @@
+"""The conditions of the listings, built from values: parameters only, and column names that are written here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jobyard.model.rows import JobRow
+from jobyard.model.states import CODES, Status
+from jobyard.store.driver import Transaction
+from jobyard.store.jobs import as_read, json_text
+
+__all__ = ["JobFilter", "Where", "count_jobs", "find_jobs"]
+
+_SCHEDULED = CODES["scheduled"]
+
+
+class Where:
+    """A conjunction of conditions and its parameters; its text is empty or begins with ``where``."""
+
+    def __init__(self) -> None:
+        self._conditions: list[str] = []
+        self.params: dict[str, Any] = {}
+
+    def add(self, condition: str, **params: Any) -> None:
+        self._conditions.append(condition)
+        self.params.update(params)
+
+    def equal(self, column: str, value: Any) -> None:
+        if value is not None:
+            self.add(f"{column} = :{column}", **{column: value})
+
+    def among(self, column: str, values: Sequence[Any] | None) -> None:
+        if values is not None:
+            self.add(f"{column} in (select value from json_each(:{column}))", **{column: json_text(list(values))})
+
+    def at_least(self, column: str, value: Any) -> None:
+        if value is not None:
+            self.add(f"{column} >= :{column}_from", **{f"{column}_from": value})
+
+    def above(self, column: str, value: Any) -> None:
+        if value is not None:
+            self.add(f"{column} > :{column}_above", **{f"{column}_above": value})
+
+    def below(self, column: str, value: Any) -> None:
+        if value is not None:
+            self.add(f"{column} < :{column}_to", **{f"{column}_to": value})
+
+    def limited(self, sql: str, limit: int | None) -> str:
+        if limit is None:
+            return sql
+        self.params["limit"] = limit
+        return f"{sql} limit :limit"
+
+    def __str__(self) -> str:
+        return f" where {' and '.join(self._conditions)}" if self._conditions else ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs, in which order; None leaves a condition out. Instants are microseconds; since <= received_at < until."""
+
+    statuses: tuple[Status, ...] | None = None
+    queues: tuple[str, ...] | None = None
+    tasks: tuple[str, ...] | None = None
+    definition: str | None = None
+    requester: str | None = None
+    since: int | None = None
+    until: int | None = None
+    newest_first: bool = True
+    limit: int | None = 100
+
+
+def _where(filter: JobFilter, now: int) -> Where:
+    where = Where()
+    if filter.statuses is not None:
+        _add_statuses(where, filter.statuses, now)
+    where.among("queue", filter.queues)
+    where.among("task", filter.tasks)
+    where.equal("definition", filter.definition)
+    where.equal("requester", filter.requester)
+    where.at_least("received_at", filter.since)
+    where.below("received_at", filter.until)
+    return where
+
+
+def _add_statuses(where: Where, statuses: Sequence[Status], now: int) -> None:
+    """A scheduled job whose due has come counts as queued."""
+    codes = {CODES[status] for status in statuses}
+    plain = json_text(sorted(codes - {_SCHEDULED}))
+    condition = "status in (select value from json_each(:status))"
+    if Status.SCHEDULED in statuses and Status.QUEUED not in statuses:
+        where.add(f"({condition} or (status = 0 and due > :due))", status=plain, due=now)
+    elif Status.QUEUED in statuses and Status.SCHEDULED not in statuses:
+        where.add(f"({condition} or (status = 0 and due <= :due))", status=plain, due=now)
+    else:
+        where.add(condition, status=json_text(sorted(codes)))
+
+
+def find_jobs(tx: Transaction, filter: JobFilter, now: int) -> list[JobRow]:
+    """The rows that fit, as people see them."""
+    where = _where(filter, now)
+    order = "id desc" if filter.newest_first else "id"
+    sql = f"select * from jobs{where} order by {order}"  # noqa: S608 - names of ours
+    return [as_read(JobRow(*row), now) for row in tx.fetch(where.limited(sql, filter.limit), where.params)]
+
+
+_GROUPS = {
+    "queue": "queue",
+    "status": "case when status = 0 and due <= :now then 1 else status end",
+    "task": "task",
+    "definition": "definition",
+    "requester": "requester",
+    "priority": "priority",
+}
+
+
+def count_jobs(tx: Transaction, by: Sequence[str], filter: JobFilter, now: int) -> list[tuple[Any, ...]]:
+    """(group values..., count) for each group; status as its code."""
+    where = _where(filter, now)
+    where.params["now"] = now
+    columns = ", ".join(_GROUPS[name] for name in by)
+    if not by:
+        return tx.fetch(f"select count(*) from jobs{where}", where.params)  # noqa: S608 - names of ours
+    numbers = ", ".join(str(n) for n in range(1, len(by) + 1))
+    return tx.fetch(
+        f"select {columns}, count(*) from jobs{where} group by {numbers} order by {numbers}",  # noqa: S608 - names of ours
+        where.params,
+    )

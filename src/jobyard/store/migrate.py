@@ -1,0 +1,106 @@
+"""
+The version of the schema: numbered migrations, each applied in one transaction together with the record of it.
+
+Forward only. Two upgrades at once: one waits for the other and finds nothing to do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobyard.errors import SchemaOutOfDate
+from jobyard.store.driver import Driver, Transaction
+from jobyard.store.sql import Migration, Statements, migrations, statements
+
+__all__ = ["SchemaStatus", "check", "pending_sql", "status", "uninstall", "upgrade"]
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """Which version the store has (0: no tables) and which this jobyard needs."""
+
+    current: int
+    needed: int
+
+    @property
+    def up_to_date(self) -> bool:
+        return self.current == self.needed
+
+
+def _sql(driver: Driver) -> Statements:
+    return statements(driver.dialect, "schema")
+
+
+def _current(tx: Transaction, sql: Statements) -> int:
+    if not tx.fetch(sql.has_versions)[0][0]:
+        return 0
+    return max((version for (version,) in tx.fetch(sql.versions)), default=0)
+
+
+def status(driver: Driver) -> SchemaStatus:
+    """The versions, without changing anything."""
+    with driver.read() as tx:
+        return SchemaStatus(_current(tx, _sql(driver)), migrations(driver.dialect)[-1].number)
+
+
+def check(driver: Driver, url: str) -> None:
+    """Raise `SchemaOutOfDate`, with the command that mends it, unless the schema is the one needed."""
+    found = status(driver)
+    if found.current < found.needed:
+        state = f"is of version {found.current}" if found.current else "is not installed"
+        msg = f"the schema of {driver.location} {state}, version {found.needed} is needed: run `jobyard --url {url} db upgrade`"
+        raise SchemaOutOfDate(msg)
+    if found.current > found.needed:
+        msg = (
+            f"the schema of {driver.location} is of version {found.current}, made by a newer jobyard; this one knows "
+            f"{found.needed}: install the newer jobyard here too"
+        )
+        raise SchemaOutOfDate(msg)
+
+
+def upgrade(driver: Driver) -> list[int]:
+    """Apply what is missing; returns the numbers of the migrations applied."""
+    sql = _sql(driver)
+    applied = []
+    for migration in migrations(driver.dialect):
+        with driver.transaction() as tx:
+            tx.execute(sql.create_versions)
+            if migration.number <= _current(tx, sql):
+                continue
+            for statement in migration.statements:
+                tx.execute(statement)
+            values = {"version": migration.number, "word": migration.word, "applied_at": driver.now()}
+            tx.execute(sql.add_version, values)
+        applied.append(migration.number)
+    return applied
+
+
+def pending_sql(driver: Driver) -> str:
+    """What `upgrade` would run, for those who run it with a tool of their own."""
+    with driver.read() as tx:
+        current = _current(tx, _sql(driver))
+    missing = [m for m in migrations(driver.dialect) if m.number > current]
+    return "\n".join(_script(driver, migration) for migration in missing)
+
+
+def _script(driver: Driver, migration: Migration) -> str:
+    record = (
+        f"insert into schema_version (version, word, applied_at) "  # noqa: S608 - numbers and words of ours
+        f"values ({migration.number}, '{migration.word}', {driver.now()})"
+    )
+    body = ";\n\n".join([_sql(driver).create_versions, *migration.statements, record])
+    return f"-- migration {migration.number:04d}_{migration.word}\nbegin;\n{body};\ncommit;\n"
+
+
+def uninstall(driver: Driver) -> None:
+    """Drop every table of jobyard, and with them all jobs."""
+    sql = _sql(driver)
+    with driver.transaction() as tx:
+        for (table,) in tx.fetch(sql.tables):
+            if table in _TABLES:
+                tx.execute(f"drop table {table}")
+
+
+_TABLES = frozenset(
+    "schema_version jobs ops dependencies attempts tokens requests queues workers events log progress".split()
+)

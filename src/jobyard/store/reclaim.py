@@ -1,0 +1,84 @@
+"""
+Taking the jobs of lost workers back.
+
+A reclaim raises the epoch, so whatever the old run still writes is refused. The job goes back to its queue, for a free
+slot only, since it may be what killed its worker; the `max_crashes`-th reclaim in all fails it as poison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from jobyard.model.faults import fault
+from jobyard.errors import JobCrashed
+from jobyard.model.messages import Ended, Outcome
+from jobyard.model.outcome import decide
+from jobyard.model.retry import NO_RETRY
+from jobyard.model.rows import JobRow
+from jobyard.model.states import STATUSES
+from jobyard.store.driver import Transaction
+from jobyard.store.events import Events
+from jobyard.store.jobs import Jobs
+from jobyard.store.queues import Queues
+from jobyard.store.settle import Settled, Settlement, settle
+from jobyard.store.workers import WorkerRow, Workers
+
+__all__ = ["Reclaimed", "Reclaimer"]
+
+
+@dataclass(slots=True)
+class Reclaimed:
+    """What a reclaim found: the lost workers and what became of their jobs."""
+
+    workers: list[WorkerRow] = field(default_factory=list)
+    jobs: list[Settled] = field(default_factory=list)
+    ready: bool = False
+
+
+@dataclass(slots=True)
+class Reclaimer:
+    """Finds lost workers, within a transaction of the store."""
+
+    jobs: Jobs
+    workers: Workers
+    queues: Queues
+    events: Events
+
+    def reclaim(self, tx: Transaction, *, before: int, max_crashes: int, spare: int, now: int) -> Reclaimed:
+        """
+        Close the workers whose last heartbeat was before this instant, and take their jobs back.
+
+        Args:
+            spare: the id of the worker that asks; it does not declare itself lost.
+        """
+        result = Reclaimed()
+        for worker in self.workers.lost(tx, before):
+            if worker.id != spare and self.workers.end(tx, worker.id, "lost", now):
+                silent = (now - worker.heartbeat) / 1e6
+                why = f"worker {worker.name} (pid {worker.pid} on {worker.machine}) was silent for {silent:.0f} s"
+                settlement = self.take_back(tx, self.jobs.held_by(tx, worker.id), why, worker.name, max_crashes, now)
+                result.workers.append(worker)
+                result.jobs += settlement.done
+                result.ready = result.ready or settlement.ready
+        return result
+
+    def take_back(
+        self, tx: Transaction, rows: Sequence[JobRow], why: str, worker: str, max_crashes: int, now: int
+    ) -> Settlement:
+        """Reclaim these held jobs, each with an event."""
+        items = [_settled(row, why, max_crashes) for row in rows]
+        settlement = settle(tx, self.jobs, items, self.queues.all(tx), worker, now)
+        for item in settlement.done:
+            row, status = item.row, item.decision.status
+            data = {"worker": worker, "why": why, "crashes": row.crashes + item.decision.crashed, "status": status.value}
+            self.events.add(tx, "reclaim", now, job=row.id, definition=row.definition, machine=row.machine, data=data)
+        return settlement
+
+
+def _settled(row: JobRow, why: str, max_crashes: int) -> Settled:
+    decision = decide(
+        STATUSES[row.status], Ended.CRASHED, retry=NO_RETRY, crashes=row.crashes, max_crashes=max_crashes
+    )
+    outcome = Outcome(row.id, row.epoch, row.cursor, Ended.CRASHED, error=fault(JobCrashed(why)))
+    return Settled(row, outcome, decision)

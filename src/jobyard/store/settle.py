@@ -1,0 +1,216 @@
+"""
+Writing what a worker's runs have reported, a batch in one transaction.
+
+Every write names job and epoch. What finds the epoch stale changes nothing, is counted, and ends that run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from jobyard.model.faults import crash_fault
+from jobyard.model.messages import Outcome
+from jobyard.model.newjob import options_of
+from jobyard.model.outcome import Decision
+from jobyard.model.ranking import is_requested, rank
+from jobyard.model.rows import JobRow, OpRow
+from jobyard.model.states import CODES, FINAL, STATUSES, Status
+from jobyard.store.driver import Transaction
+from jobyard.store.jobs import AttemptRow, Finish, GiveBack, Jobs, json_text
+from jobyard.store.queues import Queue
+
+__all__ = ["Settled", "Settlement", "settle"]
+
+_RUNNING = CODES["running"]
+_CANCELING = CODES["canceling"]
+_FROM_CANCELING = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED})
+
+
+@dataclass(slots=True)
+class Settled:
+    """One outcome to be written: the row as it was claimed, what the slot reported and what was decided."""
+
+    row: JobRow
+    outcome: Outcome
+    decision: Decision
+    ops: list[OpRow] | None = None
+    suspended: str | None = None
+    """For an `UNFIT` end: why the job is put aside."""
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What became of a batch."""
+
+    done: list[Settled] = field(default_factory=list)
+    canceling: list[Settled] = field(default_factory=list)
+    """Decided for a running job, but the job is being canceled: decide again."""
+    stale: list[Settled] = field(default_factory=list)
+    ready: bool = False
+    ended: list[JobRow] = field(default_factory=list)
+    """Dependants that ended with their parents."""
+
+
+def settle(tx: Transaction, jobs: Jobs, items: Sequence[Settled], queues: dict[str, Queue], worker: str, now: int) -> Settlement:
+    """Write a batch of outcomes, at most one an attempt."""
+    result = Settlement()
+    for item in items:
+        if item.decision.advance:
+            (result.done if _advance(tx, jobs, item, queues, now) else result.stale).append(item)
+    ends = [item for item in items if item.decision.status in FINAL]
+    if ends:
+        _finish(tx, jobs, ends, result, now)
+    backs = [item for item in items if not item.decision.advance and item.decision.status not in FINAL]
+    if backs:
+        _give_back(tx, jobs, backs, queues, worker, result, now)
+    ended = {s.row.id: CODES[s.decision.status] for s in result.done if s.decision.status in FINAL}
+    if ended:
+        released = jobs.release(tx, ended, now)
+        result.ready = result.ready or released.ready
+        result.ended = released.ended
+    return result
+
+
+def _advance(tx: Transaction, jobs: Jobs, item: Settled, queues: dict[str, Queue], now: int) -> bool:
+    row, ops = item.row, item.ops or []
+    left = ops[item.outcome.op + 1 :]
+    priority = min(op.priority for op in left)
+    aging = _aging(row, queues)
+    requested = is_requested(row.rank, row.priority, row.due, aging=aging)
+    new_rank = rank(priority, row.due, requested=requested, aging=aging)
+    if not jobs.advance(tx, row, left[0].task, priority, new_rank):
+        return False
+    _write_op(tx, jobs, item, now)
+    row.cursor, row.task, row.priority, row.rank = item.outcome.op + 1, left[0].task, priority, new_rank
+    return True
+
+
+def _finish(tx: Transaction, jobs: Jobs, items: Sequence[Settled], result: Settlement, now: int) -> None:
+    rows = [_finish_row(item) for item in items]
+    if jobs.finish(tx, rows, now) == len(items):
+        done = list(items)
+    else:
+        done = _sort_out(tx, jobs, items, result)
+    result.done.extend(done)
+    for item in done:
+        if item.row.op_count > 1:
+            _write_op(tx, jobs, item, now)
+
+
+def _finish_row(item: Settled) -> Finish:
+    row, outcome, decision = item.row, item.outcome, item.decision
+    status = decision.status
+    succeeded = status is Status.SUCCEEDED
+    error = outcome.error
+    if status is Status.FAILED and decision.crashed:
+        error = crash_fault(row.crashes + 1, outcome.error or "its worker was lost")
+    return Finish(
+        row.id,
+        row.epoch,
+        CODES[status],
+        outcome.result if succeeded else None,
+        None if succeeded else error,
+        outcome.began or None,
+        _CANCELING if status in _FROM_CANCELING else _RUNNING,
+    )
+
+
+def _sort_out(tx: Transaction, jobs: Jobs, items: Iterable[Settled], result: Settlement) -> list[Settled]:
+    """Some of a batch were refused: look at each row to see which."""
+    rows = jobs.get_many(tx, [item.row.id for item in items])
+    done = []
+    for item in items:
+        now = rows.get(item.row.id)
+        if now is None or now.epoch != item.row.epoch:
+            result.stale.append(item)
+        elif STATUSES[now.status] is item.decision.status:
+            done.append(item)
+        elif now.status == _CANCELING:
+            result.canceling.append(item)
+        else:
+            result.stale.append(item)
+    return done
+
+
+def _give_back(
+    tx: Transaction,
+    jobs: Jobs,
+    items: Sequence[Settled],
+    queues: dict[str, Queue],
+    worker: str,
+    result: Settlement,
+    now: int,
+) -> None:
+    rows = [_back_row(item, queues, now) for item in items]
+    done = list(items)
+    if jobs.give_back(tx, rows) != len(items):
+        found = jobs.get_many(tx, [item.row.id for item in items])
+        done = []
+        for item in items:
+            row = found.get(item.row.id)
+            if row is not None and row.epoch == item.row.epoch + 1:
+                done.append(item)
+            elif row is not None and row.epoch == item.row.epoch and row.status == _CANCELING:
+                result.canceling.append(item)
+            else:
+                result.stale.append(item)
+    jobs.add_attempts(tx, [_attempt(item, worker, now) for item in done if item.decision.spent])
+    result.done.extend(done)
+    result.ready = result.ready or any(item.decision.status is Status.QUEUED for item in done)
+
+
+def _back_row(item: Settled, queues: dict[str, Queue], now: int) -> GiveBack:
+    row, decision = item.row, item.decision
+    status, due, new_rank = decision.status, row.due, row.rank
+    if decision.delay is not None:
+        due = now + round(decision.delay * 1_000_000)
+        status = Status.SCHEDULED if due > now else Status.QUEUED
+        new_rank = rank(row.priority, due, aging=_aging(row, queues))
+    return GiveBack(
+        row.id,
+        row.epoch,
+        CODES[status],
+        due,
+        new_rank,
+        row.attempt if decision.spent else row.attempt - 1,
+        row.failures + decision.failed,
+        row.crashes + decision.crashed,
+        item.outcome.error if decision.spent else row.error,
+        row.task,
+        _options(item),
+    )
+
+
+def _options(item: Settled) -> str | None:
+    """The options, with the reason for which the job is put aside."""
+    if item.suspended is None:
+        return item.row.options
+    return json_text(msgspec.structs.replace(options_of(item.row.options), suspended=item.suspended))
+
+
+def _attempt(item: Settled, worker: str, now: int) -> AttemptRow:
+    row = item.row
+    outcome = "crashed" if item.decision.crashed else "failed"
+    return AttemptRow(row.id, row.attempt, worker, row.started_at, now, outcome, item.outcome.error)
+
+
+def _write_op(tx: Transaction, jobs: Jobs, item: Settled, now: int) -> None:
+    outcome, ops = item.outcome, item.ops
+    if ops is None:
+        return
+    op = ops[outcome.op]
+    op.result = outcome.result
+    op.error = outcome.error
+    op.exec_at = outcome.began or None
+    op.started_at = op.started_at or item.row.started_at
+    op.ended_at = now
+    jobs.change_op(tx, op)
+
+
+def _aging(row: JobRow, queues: dict[str, Queue]) -> float | None:
+    queue = queues.get(row.queue)
+    return queue.aging if queue else None
+
