@@ -1,0 +1,123 @@
+"""
+The thread that looks after the runs of a host: time limits, forced stops, what they have said, and stacks.
+
+It sleeps until the next instant at which one of them is due, and is woken when one becomes due sooner.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from jobyard.errors import JobTimeout
+from jobyard.model.messages import Abandoned, Deadline, Ended, Stack, StackTaken, Upstream
+from jobyard.model.traceback import capture, capture_stack, encode
+from jobyard.worker.attempt import Attempt
+from jobyard.worker.execute import stopped
+
+if TYPE_CHECKING:
+    from jobyard.worker.host import Host
+
+__all__ = ["Watchdog"]
+
+_AGAIN = 1.0
+"""Seconds after which an interrupt that had no effect is tried again: the code may have swallowed it."""
+
+
+class Watchdog:
+    """One thread per host."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._next = math.inf
+        self._wake = threading.Event()
+        self._stopped = False
+        self._asked: deque[Stack] = deque()
+        self._thread = threading.Thread(target=self._watch, name="jobyard-watchdog", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._wake.set()
+
+    def soon(self, when: float) -> None:
+        """Look again at this instant (monotonic) at the latest."""
+        if when < self._next:
+            self._next = when
+            self._wake.set()
+
+    def ask(self, request: Stack) -> None:
+        """Take the stack of a run."""
+        self._asked.append(request)
+        self._wake.set()
+
+    def _watch(self) -> None:
+        while not self._stopped:
+            wait = self._next - monotonic()
+            if wait > 0:
+                self._wake.wait(None if wait == math.inf else wait)
+            # In this order: what becomes due from here on sets the event, and we look again.
+            self._wake.clear()
+            self._next = math.inf
+            self._next = min(self._look(), self._next)
+
+    def _look(self) -> float:
+        """Do what is due, and return when the next thing is."""
+        while self._asked:
+            self._host.send([self._taken(self._asked.popleft())])
+        now = monotonic()
+        due = self._host.pace(now)
+        for attempt in self._host.attempts():
+            if attempt.due() <= now:
+                self._tend(attempt, now)
+            due = min(due, attempt.due())
+        return due
+
+    def _tend(self, attempt: Attempt, now: float) -> None:
+        if attempt.flush_at <= now and (said := attempt.flush()):
+            self._host.send(said)
+        if attempt.why != "timeout" and min(attempt.deadline, attempt.silent_at()) <= now:
+            self._expire(attempt, now)
+        if attempt.give_up_at <= now:
+            self._give_up(attempt)
+        elif attempt.force_at <= now:
+            attempt.forced = True
+            attempt.force_at = now + _AGAIN
+            attempt.carrier.interrupt(attempt)
+
+    def _expire(self, attempt: Attempt, now: float) -> None:
+        attempt.late = _lateness(attempt, now)
+        stack = encode(capture_stack(attempt.carrier.stack(attempt), mask=self._host.options.mask))
+        self._host.send([StackTaken(0, *attempt.key, stack), Deadline(*attempt.key)])
+        attempt.stop("timeout", 0.0)
+        attempt.deadline = math.inf
+
+    def _give_up(self, attempt: Attempt) -> None:
+        stack = capture_stack(attempt.carrier.stack(attempt), mask=self._host.options.mask)
+        attempt.give_up_at = attempt.force_at = math.inf
+        if not attempt.carrier.give_up(attempt):
+            return
+        ended = stopped(attempt.why)
+        error = None
+        if ended == Ended.TIMEOUT:
+            data = capture(JobTimeout(f"{attempt.late}, and would not stop"))
+            error = encode({**data, "frames": stack["frames"]})
+        said: Upstream = attempt.flush()
+        said.append(Abandoned(*attempt.key, attempt.index, ended, error))
+        self._host.drop(attempt, said)
+
+    def _taken(self, request: Stack) -> StackTaken:
+        attempt = self._host.attempt(request.id, request.epoch)
+        stack = {"frames": []} if attempt is None else capture_stack(attempt.carrier.stack(attempt))
+        return StackTaken(request.request, request.id, request.epoch, encode(stack))
+
+
+def _lateness(attempt: Attempt, now: float) -> str:
+    if attempt.deadline <= now:
+        return f"ran longer than its timeout of {attempt.run.timeout:g} s"
+    return f"did not beat within its heartbeat_timeout of {attempt.run.heartbeat_timeout:g} s"
