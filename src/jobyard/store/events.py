@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from jobyard.model.event import Event
+from jobyard.model.events import Event
 from jobyard.model.instants import from_micros
 from jobyard.store.driver import Row, Transaction
 from jobyard.store.filters import Where
