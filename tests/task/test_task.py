@@ -60,7 +60,7 @@ def test_a_function_is_called_as_before():
     made = task()
 
     assert made("cat.png", width=100) == "cat.png@100"
-    assert made.invoke(["cat.png"], {}) == "cat.png@200"
+    assert made.function("cat.png") == "cat.png@200"
     assert not made.is_async
 
 
@@ -68,15 +68,15 @@ def test_an_async_function_gives_its_coroutine():
     made = task(fetch)
 
     assert asyncio.run(made("x")) == "fetched x"
-    assert asyncio.run(made.invoke(["x"], {})) == "fetched x"
+    assert asyncio.run(made.function("x")) == "fetched x"
     assert made.is_async
 
 
-def test_a_class_makes_its_instance_and_runs_when_invoked():
+def test_a_class_makes_its_instance_and_runs_when_a_worker_calls_it():
     made = task(Report)
 
     assert made(5) == Report(5)
-    assert made.invoke([5], {"title": "Sales"}) == "Sales 5"
+    assert made.function(5, title="Sales") == "Sales 5"
     assert (made.is_class, made.is_async) == (True, False)
     assert made.queue == "default"
 
@@ -85,7 +85,7 @@ def test_a_class_may_run_in_the_event_loop():
     made = task(Download)
 
     assert made.is_async
-    assert asyncio.run(made.invoke(["x"], {})) == "x"
+    assert asyncio.run(made.function("x")) == "x"
 
 
 def test_a_task_looks_like_its_function():
@@ -162,10 +162,11 @@ def test_jobs_of_one_task_share_nothing_that_a_caller_might_change():
 
     first, second = made.new("a"), made.new("b")
     first.ops.clear()
+    first.after.append((1, SUCCESS))
     first.queue = "elsewhere"
 
-    assert (second.queue, len(second.ops)) == ("default", 1)
-    assert made.new("c").queue == "default"
+    for other in (second, made.new("c")):
+        assert (other.queue, len(other.ops), other.after) == ("default", 1, [])
 
 
 def test_enqueue_hands_the_job_and_the_connection_over():

@@ -35,13 +35,13 @@ class Registry:
         Raises:
             UsageError: one of them is another function's.
         """
-        names = dict.fromkeys((task.name, *task.options.aliases), task)
+        names = dict.fromkeys((task.name, *task.aliases), task)
         with self._adding:
             before = [self._tasks[name] for name in names if name in self._tasks]
             for other in before:
                 _check_same(other, task, names)
             self._tasks.update(names)
-            for name in {name for other in before for name in other.options.aliases} - names.keys():
+            for name in {name for other in before for name in other.aliases} - names.keys():
                 del self._tasks[name]
 
     def get(self, name: str) -> AnyTask:
@@ -78,7 +78,7 @@ class Registry:
 
 def _check_same(other: AnyTask, task: AnyTask, names: Mapping[str, AnyTask]) -> None:
     if (other.module, other.qualname) != (task.module, task.qualname):
-        taken = next(name for name in (other.name, *other.options.aliases) if name in names)
+        taken = next(name for name in (other.name, *other.aliases) if name in names)
         msg = (
             f"the task name {taken!r} is taken by {other.module}:{other.qualname}; "
             f"give {task.module}:{task.qualname} another one with name= (or mend aliases=)"

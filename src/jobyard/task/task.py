@@ -11,7 +11,7 @@ import functools
 import hashlib
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import copy
 from pathlib import Path
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack, cast
@@ -63,8 +63,10 @@ class Task(Generic[P, R]):
     """
 
     name: str
+    decorated: Callable[..., Any]
+    """A function, an ``async def``, or a class with ``run``."""
     function: Callable[..., Any]
-    """What was decorated: a function, an ``async def``, or a class with ``run``."""
+    """What does the work when it is called with the arguments; for an async task it gives the coroutine that will."""
     module: str
     """Where it can be imported from; in a script the name of the script, never ``__main__``."""
     qualname: str
@@ -74,17 +76,18 @@ class Task(Generic[P, R]):
     options: TaskOptions
     call: CallOptions
 
-    def __init__(self, function: Callable[..., Any], options: TaskOptions, control: Control) -> None:
-        _check_function(function)
+    def __init__(self, decorated: Callable[..., Any], options: TaskOptions, control: Control) -> None:
+        _check(decorated)
         # Without __dict__: the fields of a class would overwrite what is set here.
-        functools.update_wrapper(cast("Any", self), function, updated=())
-        self.function = function
-        self.module = module_name(function.__module__)
-        self.qualname = function.__qualname__
+        functools.update_wrapper(cast("Any", self), decorated, updated=())
+        self.decorated = decorated
+        self.module = module_name(decorated.__module__)
+        self.qualname = decorated.__qualname__
         self.name = options.name or f"{self.module}:{self.qualname}"
-        self.is_class = isinstance(function, type)
-        self.is_async = inspect.iscoroutinefunction(_code(function))
-        self.signature = Signature.of(function, self.name)
+        self.is_class = isinstance(decorated, type)
+        self.is_async = inspect.iscoroutinefunction(_code(decorated))
+        self.function = _make_and_run(decorated) if self.is_class else decorated
+        self.signature = Signature.of(decorated, self.name)
         self.options = options
         self.call = CallOptions()
         self._control = control
@@ -110,6 +113,22 @@ class Task(Generic[P, R]):
     def title(self) -> str | None:
         return self.call.title or self.options.title
 
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        return self.options.aliases
+
+    @property
+    def isolation(self) -> str | None:
+        return self.call.isolation or self.options.isolation
+
+    @property
+    def ack(self) -> str:
+        return self.options.ack
+
+    @property
+    def log_prints(self) -> bool:
+        return self.options.log_prints
+
     def using(self, **options: Unpack[CallKeywords]) -> Self:
         """
         The same task with other options for its jobs; those said before hold unless they are said again.
@@ -120,7 +139,7 @@ class Task(Generic[P, R]):
         other = copy(self)
         other.call = self.call.merged(options)
         if other.call.memory_limit is not None:
-            require_process(other.call.isolation or self.options.isolation)
+            require_process(other.isolation)
         other._blank = None
         return other
 
@@ -161,11 +180,6 @@ class Task(Generic[P, R]):
         new = NewOp(self.name, text, refs, self.call.priority)
         return Op(self.name, args, kwargs, priority=self.priority or 0, new=new)
 
-    def invoke(self, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """Do the work here: give the result, or for an async task the coroutine that will."""
-        made = self.function(*args, **kwargs)
-        return made.run() if self.is_class else made
-
     def unique_key(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str | None:
         """
         What `unique` makes of a call: None if it may stand beside others.
@@ -187,15 +201,16 @@ class Task(Generic[P, R]):
         job.ops = [NewOp(self.name, text, refs)]
         if refs:
             check_order(job.ops[0], 0)
-            job.after = merged(job.after, refs)
+        job.after = merged(job.after, refs) if refs or job.after else []
         if self.unique:
             job.unique = self.unique_key(args, kwargs)
         return job
 
     def _make_blank(self) -> NewJob:
-        self._blank = self.call.blank_job(self.options.queue, self.options.title)
-        self._blank.priority = self.priority
-        return self._blank
+        blank = self.call.blank_job(self.options.queue, self.options.title)
+        blank.priority = self.priority
+        self._blank = blank  # only now that it is whole: other threads may use the task too
+        return blank
 
     def _encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, list[Ref]]:
         control = self._control
@@ -206,7 +221,7 @@ class CallableTask(Task[P, R], Generic[P, R, C]):
     """A task as its decorator leaves it: called, it does what the undecorated function does, here and now."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C:
-        return self.function(*args, **kwargs)  # type: ignore[no-any-return]
+        return self.decorated(*args, **kwargs)  # type: ignore[no-any-return]
 
 
 def module_name(module: str) -> str:
@@ -220,21 +235,28 @@ def module_name(module: str) -> str:
     return Path(file).stem if file else module
 
 
-def _check_function(function: Any) -> None:
-    if isinstance(function, Task):
-        msg = f"{function!r} is a task already; decorate the function once"
+def _check(decorated: Any) -> None:
+    if isinstance(decorated, Task):
+        msg = f"{decorated!r} is a task already; decorate the function once"
         raise UsageError(msg)
-    if isinstance(function, type) and not callable(getattr(function, "run", None)):
-        msg = f"the class {function.__qualname__} has no method run(self), so it cannot be a task"
+    if isinstance(decorated, type) and not callable(getattr(decorated, "run", None)):
+        msg = f"the class {decorated.__qualname__} has no method run(self), so it cannot be a task"
         raise UsageError(msg)
-    if not isinstance(function, type) and not inspect.isroutine(function):
-        msg = f"{function!r} cannot be a task: decorate a function, an async def, or a dataclass with run(self)"
+    if not isinstance(decorated, type) and not inspect.isroutine(decorated):
+        msg = f"{decorated!r} cannot be a task: decorate a function, an async def, or a dataclass with run(self)"
         raise UsageError(msg)
-    if inspect.isgeneratorfunction(_code(function)) or inspect.isasyncgenfunction(_code(function)):
-        msg = f"{function.__qualname__} is a generator: a task returns its result, all at once"
+    if inspect.isgeneratorfunction(_code(decorated)) or inspect.isasyncgenfunction(_code(decorated)):
+        msg = f"{decorated.__qualname__} is a generator: a task returns its result, all at once"
         raise UsageError(msg)
 
 
-def _code(function: Callable[..., Any]) -> Any:
+def _code(decorated: Callable[..., Any]) -> Any:
     """The function whose body does the work."""
-    return function.run if isinstance(function, type) else function  # type: ignore[attr-defined]
+    return decorated.run if isinstance(decorated, type) else decorated  # type: ignore[attr-defined]
+
+
+def _make_and_run(decorated: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        return decorated(*args, **kwargs).run()
+
+    return run
