@@ -164,12 +164,12 @@ def test_a_bad_value_of_the_environment_names_the_variable(tmp_path: Path) -> No
 
 
 def test_an_unknown_key_in_the_file_is_an_error_with_the_nearest_one(tmp_path: Path) -> None:
-    path = write(tmp_path, "concurency = 3")
+    path = write(tmp_path, "max_crash = 3")
 
     with pytest.raises(ConfigError) as caught:
         load(tmp_path)
 
-    assert str(caught.value) == f"{path}: there is no setting 'concurency'; did you mean 'concurrency'?"
+    assert str(caught.value) == f"{path}: there is no setting 'max_crash'; did you mean 'max_crashes'?"
 
 
 def test_a_key_like_no_other_is_answered_with_all_of_them(tmp_path: Path) -> None:

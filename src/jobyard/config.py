@@ -4,7 +4,7 @@ The settings: what each means, and where its value comes from.
 Rule 1: default < ``jobyard.toml`` in the working directory < environment < arguments of `Yard` < command line, field by
 field. Not given (None, or an empty environment variable) is not a value, so it hides nothing.
 Rule 2: a name that cannot be a setting is an error, with the nearest one that is. Of the environment, which is shared
-with other programs, only near misses are: ``JOBYARD_CONCURENCY`` is refused, ``JOBYARD_TEST_PG`` is somebody else's.
+with other programs, only near misses are: ``JOBYARD_MAX_CRASH`` is refused, ``JOBYARD_TEST_PG`` is somebody else's.
 Rule 3: nothing but this file reads the environment.
 """
 

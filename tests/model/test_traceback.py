@@ -8,12 +8,16 @@ import pickle
 import sys
 import threading
 import traceback
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 from rich.console import Console
 
+from jobyard.model.states import Status
 from jobyard.model.traceback import RemoteError, StackTrace, capture, capture_stack, class_names, encode, render_stack
 
 
@@ -118,6 +122,13 @@ def test_a_chain_is_kept_and_printed_as_python_does() -> None:
     assert error.cause is not None
     assert error.cause.summary == "ZeroDivisionError: division by zero"
     assert error.context is None  # it is the cause
+
+
+def test_a_repeated_frame_is_counted() -> None:
+    exc = caught(recurse, 10, "")
+
+    assert "[Previous line repeated 7 more times]" in str(remote(exc))
+    assert "".join(traceback.format_exception(exc)) == remote(exc).traceback(show_locals=False) + "\n"
 
 
 def test_an_error_has_its_type_message_and_arguments() -> None:
@@ -228,6 +239,75 @@ def test_huge_values_are_trimmed(value: object) -> None:
         raise ValueError("x")
 
     assert len(remote(caught(fail, value)).frames[-1].locals["huge"]) < 410
+
+
+class Proxy:
+    """Says that it is a dict, as proxies do."""
+
+    __class__ = dict  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return "<a proxy>"
+
+
+@dataclass
+class Customer:
+    name: str
+    password: str = "hunter2"
+    tags: list[int] = field(default_factory=lambda: list(range(100)))
+
+
+class Point(NamedTuple):
+    x: int
+    api_key: str
+
+
+class Record(msgspec.Struct):
+    id: int
+    token: str | None = None
+
+
+class Names(list[str]):
+    pass
+
+
+class Environment(dict[str, str]):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Proxy(), "<a proxy>"),
+        (Point(1, "hunter2"), "Point(x=1, api_key=***)"),
+        (Record(1, "hunter2"), "Record(id=1, token=***)"),
+        (Record(1), "Record(id=1, token=None)"),
+        (Names(["a"]), "Names(['a'])"),
+        (Environment(HOME="/", SECRET="hunter2"), "Environment({'HOME': '/', 'SECRET': ***})"),
+        ((1,), "(1,)"),
+        (set(), "set()"),
+        (frozenset({1}), "frozenset([1])"),
+        (deque([1, 2]), "deque([1, 2])"),
+        (list(range(23)), "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, … 3 more]"),
+        (KeyError("x", 1), "KeyError('x', 1)"),
+        (Status.QUEUED, "<Status.QUEUED: 'queued'>"),
+    ],
+)
+def test_reprs_of_containers_and_records(value: object, expected: str) -> None:
+    def fail(value: object) -> None:
+        raise ValueError("x")
+
+    assert remote(caught(fail, value)).frames[-1].locals["value"] == expected
+
+
+def test_a_dataclass_hides_its_secret_fields() -> None:
+    def fail(account: Customer) -> None:
+        raise ValueError("x")
+
+    shown = remote(caught(fail, Customer("ann"))).frames[-1].locals["account"]
+
+    assert shown.startswith("Customer(name='ann', password=***, tags=[0, 1")
+    assert shown.endswith("… 80 more])")
 
 
 def test_a_value_that_contains_itself_ends() -> None:

@@ -36,7 +36,9 @@ _PARTS = (
 _WORDS = r"keys?(?![a-z])|(?<![a-z])auth(?![a-z])"
 """These count as words only: ``key`` and ``ssh_key``, but not ``keyboard``; ``auth``, but not ``author``."""
 
-_VALUE = r"""(?:(?:bearer|basic)\s+)?(?:b?'(?:[^'\\]|\\.)*'?|b?"(?:[^"\\]|\\.)*"?|[^\s,;&)}\]]+)"""
+_VALUE = (
+    r"""(?!(?:None|True|False)\b)(?:(?:bearer|basic)\s+)?(?:b?'(?:[^'\\]|\\.)*'?|b?"(?:[^"\\]|\\.)*"?|[^\s,;&)}\]]+)"""
+)
 _URL = re.compile(r"(://[^/\s:@]*:)[^/\s]+@")
 
 

@@ -60,17 +60,17 @@ class Reprs:
     def _write(self, value: Any, depth: int) -> str:
         kind = type(value)
         written: object = kind.__repr__
-        if isinstance(value, (str, bytes, bytearray)) and written in _TEXT_REPRS:
+        if written in _TEXT_REPRS:
             return self._text(value)
         names = _field_names(kind)
         if names is not None:
             return self._record(value, names, depth)
-        if isinstance(value, dict):
+        if issubclass(kind, dict):  # of the true class: a proxy says it is what it stands for
             return _called(kind, dict, self._dict(value, depth))
         for plain in (list, tuple, set):
-            if isinstance(value, plain):
+            if issubclass(kind, plain):
                 return _called(kind, plain, self._sequence(value, plain, depth))
-        if isinstance(value, (frozenset, deque)):
+        if issubclass(kind, (frozenset, deque)):
             return f"{kind.__name__}({self._sequence(value, list, depth)})"
         if written is BaseException.__repr__:
             return f"{kind.__name__}({self._items(value.args, depth)})"
