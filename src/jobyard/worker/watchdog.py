@@ -113,7 +113,8 @@ class Watchdog:
 
     def _taken(self, request: Stack) -> StackTaken:
         attempt = self._host.attempt(request.id, request.epoch)
-        stack = {"frames": []} if attempt is None else capture_stack(attempt.carrier.stack(attempt))
+        target = None if attempt is None else attempt.carrier.stack(attempt)
+        stack = capture_stack(target, mask=self._host.options.mask)
         return StackTaken(request.request, request.id, request.epoch, encode(stack))
 
 
