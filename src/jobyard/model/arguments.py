@@ -16,6 +16,7 @@ from jobyard.model.signature import Binding, Signature, Slot
 
 __all__ = [
     "Arguments",
+    "Path",
     "Values",
     "canonical",
     "dump",
@@ -23,6 +24,7 @@ __all__ = [
     "from_json",
     "load",
     "put",
+    "result_size_error",
     "size_error",
     "stored_ref",
     "too_large",
@@ -101,6 +103,10 @@ def size_error(signature: Signature, size: int, limit: int, sizes: Mapping[str, 
         f"{signature.name}: the arguments have {size:,} bytes, more than max_payload ({limit:,}) allows; "
         f"the largest is parameter {largest!r} with {sizes[largest]:,}"
     )
+
+
+def result_size_error(signature: Signature, size: int, limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"{signature.name}: the result has {size:,} bytes, more than max_payload ({limit:,}) allows")
 
 
 def put(signature: Signature, args: list[Any], kwargs: dict[str, Any], values: Values) -> None:

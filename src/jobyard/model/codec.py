@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from jobyard.errors import BadArguments, BadResult, PayloadTooLarge
+from jobyard.errors import BadArguments, BadResult
 from jobyard.model import arguments
 from jobyard.model.arguments import Arguments, Values, canonical, from_json
 from jobyard.model.references import Ref, Retval
@@ -118,10 +118,7 @@ class JsonCodec:
             return None
         data = _dump_result(signature, value)
         if max_payload is not None and len(data) > max_payload:
-            msg = (
-                f"{signature.name}: the result has {len(data):,} bytes, more than max_payload ({max_payload:,}) allows"
-            )
-            raise PayloadTooLarge(msg)
+            raise arguments.result_size_error(signature, len(data), max_payload)
         return data.decode()
 
     def decode_result(self, signature: Signature, text: str | None) -> Any:

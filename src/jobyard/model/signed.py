@@ -10,7 +10,7 @@ import pickle
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from jobyard.errors import BadArguments, BadResult, PayloadTooLarge, UsageError
+from jobyard.errors import BadArguments, BadResult, UsageError
 from jobyard.model import arguments
 from jobyard.model.arguments import Arguments, Values
 from jobyard.model.references import Ref, Reference
@@ -81,10 +81,7 @@ class SignedPickle:
             msg = f"{signature.name}: the result cannot be pickled: {error!r}"
             raise BadResult(msg) from error
         if max_payload is not None and len(text) > max_payload:
-            msg = (
-                f"{signature.name}: the result has {len(text):,} bytes, more than max_payload ({max_payload:,}) allows"
-            )
-            raise PayloadTooLarge(msg)
+            raise arguments.result_size_error(signature, len(text), max_payload)
         return text
 
     def decode_result(self, signature: Signature, text: str | None) -> Any:

@@ -208,7 +208,16 @@ def _record(cls: Any, bindings: _Bindings) -> Shape | None:
 
 
 def _typed_dict_fields(cls: Any, shapes: dict[str, Shape]) -> list[Field]:
-    return [Field(n, shapes[n], n in cls.__required_keys__) for n in cls.__required_keys__ | cls.__optional_keys__]
+    hints = hints_of(cls)
+    fields = []
+    for name in sorted(cls.__required_keys__ | cls.__optional_keys__):
+        required = name in cls.__required_keys__
+        # The class itself does not see what is written in annotations that are text.
+        origin = typing.get_origin(hints.get(name))
+        if origin in (typing.Required, typing.NotRequired):
+            required = origin is typing.Required
+        fields.append(Field(name, shapes[name], required))
+    return fields
 
 
 def _named_tuple_fields(cls: Any, shapes: dict[str, Shape]) -> list[Field]:

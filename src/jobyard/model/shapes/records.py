@@ -140,10 +140,9 @@ class NamedTupleShape(_Record):
     kinds = frozenset({list})
 
     def dump(self, value: Any) -> Any:
-        if type(value) is not self.cls:
+        if type(value) not in self.types:
             return self.refuse(value)
-        items: tuple[Any, ...] = value
-        return [field.dump(item) for field, item in zip(self._fields.values(), items, strict=True)]
+        return [field.dump(item) for field, item in zip(self._fields.values(), tuple(value), strict=True)]
 
     def load(self, data: Any) -> Any:
         if not isinstance(data, (list, tuple)):

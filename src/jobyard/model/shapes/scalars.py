@@ -159,7 +159,7 @@ class EnumShape(Shape):
         self.types = (cls,)
         values = [member.value for member in cls]
         self._by_value = all(isinstance(v, str) for v in values) or all(type(v) is int for v in values)
-        self._members: dict[object, enum.Enum] = {**cls.__members__}
+        self._members: dict[object, enum.Enum] = dict(cls.__members__.items())
         if self._by_value:
             self._members |= {member.value: member for member in cls}
         self.kinds = frozenset({int if self._by_value and values and type(values[0]) is int else str})

@@ -25,8 +25,15 @@ PAIRS = "$dict"
 UNION = "$or"
 """What a union dumps whose members look alike in JSON: the member's name and the value."""
 
-sort_key = msgspec.json.Encoder(order="sorted", enc_hook=repr).encode
-"""Sets are stored sorted, so that equal ones have equal texts."""
+_encode_sorted = msgspec.json.Encoder(order="sorted", enc_hook=repr).encode
+
+
+def sort_key(data: Any) -> bytes:
+    """Sets are stored sorted by this, so that equal ones have equal texts."""
+    try:
+        return _encode_sorted(data)
+    except ValueError:  # a huge number, or a text that will be refused
+        return hex(data).encode() if isinstance(data, int) else b""
 
 
 def is_tag(data: dict[Any, Any]) -> bool:
