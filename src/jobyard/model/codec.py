@@ -198,13 +198,13 @@ def _read(text: str) -> Any:
 
 def _read_arguments(signature: Signature, text: str) -> tuple[list[Any], dict[str, Any]]:
     try:
-        match _read(text):
-            case [list(args)]:
-                return args, {}
-            case [list(args), dict(kwargs)]:
-                return args, kwargs
+        stored = _read(text)
     except (msgspec.DecodeError, RecursionError):
-        pass
+        stored = None
+    if type(stored) is list and 1 <= len(stored) <= 2 and type(stored[0]) is list:
+        kwargs = stored[1] if len(stored) == 2 else {}
+        if type(kwargs) is dict:
+            return stored[0], kwargs
     msg = "the stored arguments are not in the form in which arguments are stored"
     raise signature.bad(msg)
 
