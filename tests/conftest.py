@@ -1,0 +1,34 @@
+"""What tests of every folder are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from jobyard.store import Store, open_store
+from jobyard.testing import Clock
+
+KINDS = ["sqlite"]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that moves when told."""
+    return Clock(datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a new and empty store can be made."""
+    return {"sqlite": f"sqlite:///{tmp_path}/jobyard.db"}[request.param]
+
+
+@pytest.fixture
+def store(url: str, clock: Clock) -> Iterator[Store]:
+    """A new store of each kind, on the movable clock."""
+    store = open_store(url, busy_timeout=10, clock=clock)
+    yield store
+    store.close()
