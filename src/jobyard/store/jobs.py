@@ -72,7 +72,7 @@ class Jobs:
     """Reads and writes jobs within a transaction."""
 
     def __init__(self, sql: Statements, dependencies: Statements, queues: Statements) -> None:
-        self._sql = sql
+        self.sql = sql
         self._dependencies = dependencies
         self.inserter = Inserter(sql, dependencies, queues)
         self.releaser = Releaser(sql, dependencies)
@@ -83,7 +83,7 @@ class Jobs:
 
     def get(self, tx: Transaction, id: int) -> JobRow:
         """The row of a job. Raises `UnknownJob`."""
-        rows = tx.fetch(self._sql.get, {"id": id})
+        rows = tx.fetch(self.sql.get, {"id": id})
         if not rows:
             msg = f"there is no job {id} (or it has been pruned)"
             raise UnknownJob(msg)
@@ -91,42 +91,46 @@ class Jobs:
 
     def get_many(self, tx: Transaction, ids: Iterable[int]) -> dict[int, JobRow]:
         """The rows of those of these jobs that exist, by id."""
-        rows = tx.fetch(self._sql.get_many, {"ids": json_text(list(ids))})
+        rows = tx.fetch(self.sql.get_many, {"ids": json_text(list(ids))})
         return {row[0]: JobRow(*row) for row in rows}
 
     def results(self, tx: Transaction, ids: Iterable[int]) -> dict[int, tuple[str, str | None]]:
         """(task, stored result) of these jobs, by id."""
-        rows = tx.fetch(self._sql.results, {"ids": json_text(sorted(ids))})
+        rows = tx.fetch(self.sql.results, {"ids": json_text(sorted(ids))})
         return {id: (task, result) for id, task, result in rows}
 
     def ops(self, tx: Transaction, ids: Iterable[int]) -> dict[int, list[OpRow]]:
         """The op rows of jobs of several ops, by job, in order."""
         found: dict[int, list[OpRow]] = {}
-        for row in tx.fetch(self._sql.ops, {"ids": json_text(list(ids))}):
+        for row in tx.fetch(self.sql.ops, {"ids": json_text(list(ids))}):
             found.setdefault(row[0], []).append(OpRow(*row))
         return found
 
     def change_op(self, tx: Transaction, op: OpRow) -> None:
+        tx.execute(self.sql.change_op, self.op_values(op))
+
+    def op_values(self, op: OpRow) -> dict[str, object]:
+        """What ``change_op`` writes."""
         values = msgspec.structs.asdict(op)
         values["idx"] = values.pop("index")
-        tx.execute(self._sql.change_op, {key: values[key] for key in _OP_CHANGES})
+        return {key: values[key] for key in _OP_CHANGES}
 
     def promote(self, tx: Transaction, now: int) -> int:
         """Make due jobs ready, at most a few thousand at once; returns how many."""
-        return tx.execute(self._sql.promote, {"now": now, "limit": _PROMOTED_AT_ONCE})
+        return tx.execute(self.sql.promote, {"now": now, "limit": _PROMOTED_AT_ONCE})
 
     def next_due(self, tx: Transaction) -> int | None:
         """When the next scheduled job is due."""
-        due: int | None = tx.fetch(self._sql.next_due)[0][0]
+        due: int | None = tx.fetch(self.sql.next_due)[0][0]
         return due
 
     def ready_queues(self, tx: Transaction) -> list[str]:
         """The queues that have ready jobs."""
-        return [queue for (queue,) in tx.fetch(self._sql.ready_queues)]
+        return [queue for (queue,) in tx.fetch(self.sql.ready_queues)]
 
     def any_ready(self, tx: Transaction, queues: Iterable[str], tasks: str) -> bool:
         """Whether there is a job to claim; *tasks* is a JSON list of names."""
-        return any(tx.fetch(self._sql.any_ready, {"queue": queue, "tasks": tasks})[0][0] for queue in queues)
+        return any(tx.fetch(self.sql.any_ready, {"queue": queue, "tasks": tasks})[0][0] for queue in queues)
 
     def claim(
         self, tx: Transaction, queues: Sequence[str], *, tasks: str, worker: int, limit: int, now: int
@@ -142,28 +146,28 @@ class Jobs:
         """
         who = {"worker": worker, "now": now}
         if len(queues) == 1:
-            rows = tx.fetch(self._sql.claim, {**who, "queue": queues[0], "tasks": tasks, "limit": limit})
+            rows = tx.fetch(self.sql.claim, {**who, "queue": queues[0], "tasks": tasks, "limit": limit})
         else:
             best = self._best(tx, queues, tasks, limit)
-            rows = tx.fetch(self._sql.claim_ids, {**who, "ids": json_text([id for _, id in best])}) if best else []
+            rows = tx.fetch(self.sql.claim_ids, {**who, "ids": json_text([id for _, id in best])}) if best else []
         return sorted((JobRow(*row) for row in rows), key=_claim_order)
 
     def _best(self, tx: Transaction, queues: Sequence[str], tasks: str, limit: int) -> list[Row]:
-        each = [tx.fetch(self._sql.candidates, {"queue": queue, "tasks": tasks, "limit": limit}) for queue in queues]
+        each = [tx.fetch(self.sql.candidates, {"queue": queue, "tasks": tasks, "limit": limit}) for queue in queues]
         return heapq.nsmallest(limit, (row for rows in each for row in rows))
 
-    def finish(self, tx: Transaction, ends: Sequence[Finish], now: int) -> int:
-        """End held jobs; returns how many of them were still held by the epoch given."""
-        return tx.execute(self._sql.finish, {"rows": json_text(ends), "now": now})
+    def finish(self, tx: Transaction, ends: Sequence[Finish], now: int) -> set[int]:
+        """End held jobs; returns the ids of those that were still held by the epoch given."""
+        return {id for (id,) in tx.fetch(self.sql.finish, {"rows": json_text(ends), "now": now})}
 
-    def give_back(self, tx: Transaction, rows: Sequence[GiveBack]) -> int:
-        """Let go of running jobs, raising their epoch; returns how many were still held by the epoch given."""
-        return tx.execute(self._sql.give_back, {"rows": json_text(rows)})
+    def give_back(self, tx: Transaction, rows: Sequence[GiveBack]) -> set[int]:
+        """Let go of running jobs, raising their epoch; returns the ids of those still held by the epoch given."""
+        return {id for (id,) in tx.fetch(self.sql.give_back, {"rows": json_text(rows)})}
 
     def advance(self, tx: Transaction, row: JobRow, task: str, priority: int, rank: int) -> bool:
         """Move a held job to its next op. False: the epoch is stale."""
         values = {"id": row.id, "epoch": row.epoch, "task": task, "priority": priority, "rank": rank}
-        return tx.execute(self._sql.advance, values) == 1
+        return tx.execute(self.sql.advance, values) == 1
 
     def hold(self, tx: Transaction, id: int, epoch: int, lines: int = 0) -> int | None:
         """
@@ -172,43 +176,43 @@ class Jobs:
         Returns:
             The serial before the reserved ones; None if the epoch is stale.
         """
-        rows = tx.fetch(self._sql.hold, {"id": id, "epoch": epoch, "lines": lines})
+        rows = tx.fetch(self.sql.hold, {"id": id, "epoch": epoch, "lines": lines})
         return rows[0][0] - lines if rows else None
 
     def beat(self, tx: Transaction, id: int, epoch: int, logtail: str | None, now: int) -> bool:
         """Renew the job's own heartbeat; None keeps its log tail. False: the epoch is stale."""
-        return tx.execute(self._sql.beat, {"id": id, "epoch": epoch, "logtail": logtail, "now": now}) == 1
+        return tx.execute(self.sql.beat, {"id": id, "epoch": epoch, "logtail": logtail, "now": now}) == 1
 
     def to_canceling(self, tx: Transaction, id: int) -> None:
-        tx.execute(self._sql.to_canceling, {"id": id})
+        tx.execute(self.sql.to_canceling, {"id": id})
 
     def change(self, tx: Transaction, row: JobRow) -> None:
         """Write a row that was read in this same transaction and is held by nobody."""
-        tx.execute(self._sql.change, msgspec.structs.asdict(row))
+        tx.execute(self.sql.change, msgspec.structs.asdict(row))
 
     def release(self, tx: Transaction, ended: Mapping[int, int], now: int) -> Released:
         """Tell the dependants of *ended* (id to final status code), see `Releaser.release`."""
         return run(self.releaser.release(ended, now), tx)
 
     def held_by(self, tx: Transaction, worker: int) -> list[JobRow]:
-        return [JobRow(*row) for row in tx.fetch(self._sql.held_by, {"worker": worker})]
+        return [JobRow(*row) for row in tx.fetch(self.sql.held_by, {"worker": worker})]
 
     def expired(self, tx: Transaction, now: int) -> list[JobRow]:
         """Jobs that have not begun by their `expires`."""
-        return [JobRow(*row) for row in tx.fetch(self._sql.expired, {"now": now, "limit": _PROMOTED_AT_ONCE})]
+        return [JobRow(*row) for row in tx.fetch(self.sql.expired, {"now": now, "limit": _PROMOTED_AT_ONCE})]
 
     def unique_holder(self, tx: Transaction, key: str) -> JobRow | None:
-        rows = tx.fetch(self._sql.unique_holder, {"unique_key": key})
+        rows = tx.fetch(self.sql.unique_holder, {"unique_key": key})
         return JobRow(*rows[0]) if rows else None
 
     def let_unique_go(self, tx: Transaction, id: int) -> None:
-        tx.execute(self._sql.let_unique_go, {"id": id})
+        tx.execute(self.sql.let_unique_go, {"id": id})
 
     def add_attempts(self, tx: Transaction, rows: Sequence[AttemptRow]) -> None:
-        tx.execute_many(self._sql.add_attempts, rows)
+        tx.execute_many(self.sql.add_attempts, rows)
 
     def attempts(self, tx: Transaction, id: int) -> list[AttemptRow]:
-        return [AttemptRow(*row) for row in tx.fetch(self._sql.attempts, {"job": id})]
+        return [AttemptRow(*row) for row in tx.fetch(self.sql.attempts, {"job": id})]
 
     def parents(self, tx: Transaction, id: int) -> list[Row]:
         """(parent, accepted bits, open, status code, task, queue) of each dependency; status is None if pruned."""
@@ -221,9 +225,18 @@ class Jobs:
         """Ended jobs that still have an open edge, with their status codes."""
         return dict(tx.fetch(self._dependencies.strays, {"limit": limit}))
 
+    def of_queue(self, tx: Transaction, queue: str, *, after: int, limit: int) -> list[JobRow]:
+        """Jobs of a queue that have not begun, by id, behind the id *after*."""
+        values = {"queue": queue, "id": after, "limit": limit}
+        return [JobRow(*row) for row in tx.fetch(self.sql.of_queue_after, values)]
+
+    def set_ranks(self, tx: Transaction, ranks: Sequence[tuple[int, int]]) -> None:
+        """Give these jobs (id, rank) another place in the order, unless they have begun."""
+        tx.execute(self.sql.rerank, {"rows": json_text(ranks)})
+
     def count_due(self, tx: Transaction, now: int) -> int:
         """How many jobs are ready or running."""
-        count: int = tx.fetch(self._sql.count_due, {"now": now})[0][0]
+        count: int = tx.fetch(self.sql.count_due, {"now": now})[0][0]
         return count
 
 

@@ -35,14 +35,14 @@ class Queues:
     """Reads and writes queues within a transaction."""
 
     def __init__(self, sql: Statements) -> None:
-        self._sql = sql
+        self.sql = sql
 
     def all(self, tx: Transaction) -> dict[str, Queue]:
-        return {row[0]: queue_of(row) for row in tx.fetch(self._sql.list)}
+        return {row[0]: queue_of(row) for row in tx.fetch(self.sql.list)}
 
     def get(self, tx: Transaction, name: str) -> Queue:
         """The queue; one with the defaults if nothing is known of the name."""
-        rows = tx.fetch(self._sql.get, {"name": name})
+        rows = tx.fetch(self.sql.get, {"name": name})
         return queue_of(rows[0]) if rows else Queue(name)
 
     def change(self, tx: Transaction, name: str, **changes: Any) -> Queue:
@@ -51,6 +51,6 @@ class Queues:
         values: dict[str, Any] = msgspec.structs.asdict(queue)
         values["retry"] = msgspec.json.encode(queue.retry).decode() if queue.retry else None
         values["paused"], values["drained"] = int(queue.paused), int(queue.drained)
-        tx.execute(self._sql.put, values)
+        tx.execute(self.sql.put, values)
         return queue
 

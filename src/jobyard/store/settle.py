@@ -6,7 +6,7 @@ Every write names job and epoch. What finds the epoch stale changes nothing, is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -17,7 +17,7 @@ from jobyard.model.newjob import options_of
 from jobyard.model.outcome import Decision
 from jobyard.model.ranking import is_requested, rank
 from jobyard.model.rows import JobRow, OpRow
-from jobyard.model.states import CODES, FINAL, STATUSES, Status
+from jobyard.model.states import CODES, FINAL, Status
 from jobyard.store.driver import Transaction
 from jobyard.store.jobs import AttemptRow, Finish, GiveBack, Jobs, json_text
 from jobyard.store.queues import Queue
@@ -89,12 +89,8 @@ def _advance(tx: Transaction, jobs: Jobs, item: Settled, queues: dict[str, Queue
 
 
 def _finish(tx: Transaction, jobs: Jobs, items: Sequence[Settled], result: Settlement, now: int) -> None:
-    rows = [_finish_row(item) for item in items]
-    if jobs.finish(tx, rows, now) == len(items):
-        done = list(items)
-    else:
-        done = _sort_out(tx, jobs, items, result)
-    result.done.extend(done)
+    written = jobs.finish(tx, [_finish_row(item) for item in items], now)
+    done = _sort_out(tx, jobs, items, written, result)
     for item in done:
         if item.row.op_count > 1:
             _write_op(tx, jobs, item, now)
@@ -118,20 +114,19 @@ def _finish_row(item: Settled) -> Finish:
     )
 
 
-def _sort_out(tx: Transaction, jobs: Jobs, items: Iterable[Settled], result: Settlement) -> list[Settled]:
-    """Some of a batch were refused: look at each row to see which."""
-    rows = jobs.get_many(tx, [item.row.id for item in items])
-    done = []
-    for item in items:
-        now = rows.get(item.row.id)
-        if now is None or now.epoch != item.row.epoch:
-            result.stale.append(item)
-        elif STATUSES[now.status] is item.decision.status:
-            done.append(item)
-        elif now.status == _CANCELING:
-            result.canceling.append(item)
-        else:
-            result.stale.append(item)
+def _sort_out(
+    tx: Transaction, jobs: Jobs, items: Sequence[Settled], written: set[int], result: Settlement
+) -> list[Settled]:
+    """Sort a batch by what was *written* and return that; the rows of the others tell why they were refused."""
+    done = [item for item in items if item.row.id in written]
+    result.done.extend(done)
+    if len(done) < len(items):
+        refused = [item for item in items if item.row.id not in written]
+        rows = jobs.get_many(tx, [item.row.id for item in refused])
+        for item in refused:
+            row = rows.get(item.row.id)
+            held = row is not None and row.epoch == item.row.epoch and row.status == _CANCELING
+            (result.canceling if held else result.stale).append(item)
     return done
 
 
@@ -144,21 +139,9 @@ def _give_back(
     result: Settlement,
     now: int,
 ) -> None:
-    rows = [_back_row(item, queues, now) for item in items]
-    done = list(items)
-    if jobs.give_back(tx, rows) != len(items):
-        found = jobs.get_many(tx, [item.row.id for item in items])
-        done = []
-        for item in items:
-            row = found.get(item.row.id)
-            if row is not None and row.epoch == item.row.epoch + 1:
-                done.append(item)
-            elif row is not None and row.epoch == item.row.epoch and row.status == _CANCELING:
-                result.canceling.append(item)
-            else:
-                result.stale.append(item)
+    written = jobs.give_back(tx, [_back_row(item, queues, now) for item in items])
+    done = _sort_out(tx, jobs, items, written, result)
     jobs.add_attempts(tx, [_attempt(item, worker, now) for item in done if item.decision.spent])
-    result.done.extend(done)
     result.ready = result.ready or any(item.decision.status is Status.QUEUED for item in done)
 
 
