@@ -190,7 +190,7 @@ class Control:
     def _let_go(self, tx: Transaction, row: JobRow, effect: Effect, now: int) -> None:
         """Give a suspended or ended job the status that its dependencies and due time say."""
         before = STATUSES[row.status]
-        broken = self._recount(tx, row)
+        broken = self._recount(tx, row, anew=before in FINAL)
         if broken is not None:
             row.status = CODES["waiting"]
             row.error = broken[1]
@@ -203,17 +203,20 @@ class Control:
         self.jobs.change(tx, row)
         effect.ready = effect.ready or after is not Status.WAITING
 
-    def _recount(self, tx: Transaction, row: JobRow) -> tuple[Status, str | None] | None:
-        """Look at the dependencies again; a broken one gives the end that it means."""
+    def _recount(self, tx: Transaction, row: JobRow, *, anew: bool) -> tuple[Status, str | None] | None:
+        """
+        Look at the dependencies again; a broken one gives the end that it means.
+
+        *anew*: also at the closed ones, since a parent may have been retried or have failed this job before.
+        """
         row.open_parents = 0
         for parent, accepted, is_open, code, task, _ in self.jobs.parents(tx, row.id):
-            if not is_open:
+            if code is None or not (is_open or anew):
                 continue
-            if code is None or STATUSES[code] not in FINAL:
+            self.jobs.set_edge(tx, parent, row.id, is_open=STATUSES[code] not in FINAL)
+            if STATUSES[code] not in FINAL:
                 row.open_parents += 1
-                continue
-            self.jobs.close_edge(tx, parent, row.id)
-            if not accepted >> code & 1:
+            elif not accepted >> code & 1:
                 if STATUSES[code] is Status.CANCELED:
                     return Status.CANCELED, None
                 return Status.FAILED, dependency_fault(parent, task, STATUSES[code], accepted_statuses(accepted))

@@ -56,6 +56,8 @@ class _Work:
     now: int
     queues: dict[str, Queue]
     ids: list[int]
+    places: dict[int, int]
+    """The index in the batch of each reserved id."""
     done: list[Stored | None]
     plain: list[tuple[Any, ...]] = field(default_factory=list)
     rows: list[JobRow] = field(default_factory=list)
@@ -90,7 +92,7 @@ class Inserter:
         """
         ids = yield from self._reserve(len(jobs))
         queues = yield from self._open_queues(jobs)
-        work = _Work(now, queues, ids, [None] * len(jobs))
+        work = _Work(now, queues, ids, {id: index for index, id in enumerate(ids)}, [None] * len(jobs))
         if all(map(_is_plain, jobs)):
             return (yield from self._insert_plain(jobs, work))
         yield from self._find_tokens(jobs, work)
@@ -136,19 +138,20 @@ class Inserter:
 
     def _existing(self, id: int, index: int, jobs: Sequence[NewJob], work: _Work) -> Plan[Stored | None]:
         """The job that has the token; None for one that this same batch is about to make."""
-        if id in work.ids:
-            work.ids[index] = id
+        work.ids[index] = id
+        if id in work.places:
             return None
         rows = yield Query(self._jobs.get, {"id": id})
         if not rows:
             msg = f"token {jobs[index].token!r} belongs to job {id}, which has been pruned"
             raise UnknownJob(msg)
-        work.ids[index] = id
-        return Stored(JobRow(*rows[0]), existing=True)
+        row = JobRow(*rows[0])
+        work.statuses[id] = (row.status, row.queue, row.task)
+        return Stored(row, existing=True)
 
     def _read_parents(self, jobs: Sequence[NewJob], work: _Work) -> Plan[None]:
         named = {id for job in jobs for id in _parents(job) if id >= 0}
-        outside = named.difference(work.ids)
+        outside = named.difference(work.places, work.statuses)
         if outside:
             rows = yield Query(self._jobs.parents_for_update, {"ids": _text(sorted(outside))})
             work.statuses.update({id: (status, queue, task) for id, status, queue, task in rows})
@@ -159,16 +162,18 @@ class Inserter:
 
     def _insert_one(self, job: NewJob, index: int, work: _Work) -> Plan[None]:
         id = work.ids[index]
-        earlier = work.ids.index(id)
-        if earlier < index:  # the same token twice in one batch
-            first = work.done[earlier]
-            work.done[index] = Stored(first.row, existing=True) if first else None
+        first = work.done[work.places[id]]
+        if first is not None:  # the same token twice in one batch
+            work.ids[index] = first.row.id
+            work.done[index] = Stored(first.row, existing=True)
             return
         edges = _edges(job, index, work)
         row = _full_row(job, id, index, edges, work)
         if job.unique is not None:
             holder = yield from self._take_unique(row)
             if holder is not None:
+                if job.token is not None:
+                    yield Query(self._jobs.move_token, {"token": job.token, "job": holder.id})
                 work.ids[index] = holder.id
                 work.statuses[holder.id] = (holder.status, holder.queue, holder.task)
                 work.done[index] = Stored(holder, existing=True)
@@ -297,10 +302,13 @@ def _absolute(given: int, index: int, work: _Work) -> int:
             msg = f"{given} points before the first of the jobs stored together (this is number {index + 1})"
             raise BadArguments(msg)
         return work.ids[index + given]
-    if given in work.ids[index:]:
+    place = work.places.get(given)
+    if place is None:
+        return given
+    if place >= index:
         msg = f"job {given} would wait for itself: a job can depend on itself or a later one in no way"
         raise DependencyCycle(msg)
-    return given
+    return work.ids[place]
 
 
 def _refs(op: NewOp, index: int, work: _Work) -> str | None:

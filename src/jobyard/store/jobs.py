@@ -166,7 +166,8 @@ class Jobs:
 
     def advance(self, tx: Transaction, row: JobRow, task: str, priority: int, rank: int) -> bool:
         """Move a held job to its next op. False: the epoch is stale."""
-        values = {"id": row.id, "epoch": row.epoch, "task": task, "priority": priority, "rank": rank}
+        values = {"id": row.id, "epoch": row.epoch, "cursor": row.cursor, "task": task}
+        values |= {"priority": priority, "rank": rank}
         return tx.execute(self.sql.advance, values) == 1
 
     def hold(self, tx: Transaction, id: int, epoch: int, lines: int = 0) -> int | None:
@@ -218,8 +219,8 @@ class Jobs:
         """(parent, accepted bits, open, status code, task, queue) of each dependency; status is None if pruned."""
         return tx.fetch(self._dependencies.parents, {"child": id})
 
-    def close_edge(self, tx: Transaction, parent: int, child: int) -> None:
-        tx.execute(self._dependencies.close_one, {"parent": parent, "child": child})
+    def set_edge(self, tx: Transaction, parent: int, child: int, *, is_open: bool) -> None:
+        tx.execute(self._dependencies.set_open, {"parent": parent, "child": child, "open": int(is_open)})
 
     def strays(self, tx: Transaction, limit: int = 1000) -> dict[int, int]:
         """Ended jobs that still have an open edge, with their status codes."""

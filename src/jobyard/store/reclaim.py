@@ -15,7 +15,7 @@ from jobyard.errors import JobCrashed
 from jobyard.model.messages import Ended, Outcome
 from jobyard.model.outcome import decide
 from jobyard.model.retry import NO_RETRY
-from jobyard.model.rows import JobRow
+from jobyard.model.rows import JobRow, OpRow
 from jobyard.model.states import STATUSES
 from jobyard.store.driver import Transaction
 from jobyard.store.events import Events
@@ -67,7 +67,8 @@ class Reclaimer:
         self, tx: Transaction, rows: Sequence[JobRow], why: str, worker: str, max_crashes: int, now: int
     ) -> Settlement:
         """Reclaim these held jobs, each with an event."""
-        items = [_settled(row, why, max_crashes) for row in rows]
+        ops = self.jobs.ops(tx, [row.id for row in rows if row.op_count > 1])
+        items = [_settled(row, ops.get(row.id), why, max_crashes) for row in rows]
         settlement = settle(tx, self.jobs, items, self.queues.all(tx), worker, now)
         for item in settlement.done:
             row, status = item.row, item.decision.status
@@ -76,9 +77,9 @@ class Reclaimer:
         return settlement
 
 
-def _settled(row: JobRow, why: str, max_crashes: int) -> Settled:
+def _settled(row: JobRow, ops: list[OpRow] | None, why: str, max_crashes: int) -> Settled:
     decision = decide(
         STATUSES[row.status], Ended.CRASHED, retry=NO_RETRY, crashes=row.crashes, max_crashes=max_crashes
     )
     outcome = Outcome(row.id, row.epoch, row.cursor, Ended.CRASHED, error=fault(JobCrashed(why)))
-    return Settled(row, outcome, decision)
+    return Settled(row, outcome, decision, ops)

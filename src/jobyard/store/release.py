@@ -74,7 +74,7 @@ class Releaser:
             parent, accepted = broken[row.id]
             if row.status == _SUSPENDED and ended[parent] != CODES["canceled"]:
                 # A suspended job cannot fail; `resume` looks at the edge again.
-                yield Query(self._dependencies.reopen, {"parent": parent, "child": row.id})
+                yield Query(self._dependencies.set_open, {"parent": parent, "child": row.id, "open": 1})
             elif row.status in (_WAITING, _SUSPENDED):
                 _end_with_parent(row, parent, ended[parent], accepted, now)
                 yield Query(self._jobs.change, msgspec.structs.asdict(row))

@@ -17,7 +17,7 @@ from jobyard.model.newjob import options_of
 from jobyard.model.outcome import Decision
 from jobyard.model.ranking import is_requested, rank
 from jobyard.model.rows import JobRow, OpRow
-from jobyard.model.states import CODES, FINAL, Status
+from jobyard.model.states import CODES, FINAL, STATUSES, Status
 from jobyard.store.driver import Transaction
 from jobyard.store.jobs import AttemptRow, Finish, GiveBack, Jobs, json_text
 from jobyard.store.queues import Queue
@@ -49,6 +49,8 @@ class Settlement:
     canceling: list[Settled] = field(default_factory=list)
     """Decided for a running job, but the job is being canceled: decide again."""
     stale: list[Settled] = field(default_factory=list)
+    committed: list[Settled] = field(default_factory=list)
+    """The task itself ended the op in a transaction of its own (`ctx.finish`): nothing was left to write."""
     ready: bool = False
     ended: list[JobRow] = field(default_factory=list)
     """Dependants that ended with their parents."""
@@ -57,6 +59,7 @@ class Settlement:
 def settle(tx: Transaction, jobs: Jobs, items: Sequence[Settled], queues: dict[str, Queue], worker: str, now: int) -> Settlement:
     """Write a batch of outcomes, at most one an attempt."""
     result = Settlement()
+    items = _without_committed(tx, jobs, items, result)
     for item in items:
         if item.decision.advance:
             (result.done if _advance(tx, jobs, item, queues, now) else result.stale).append(item)
@@ -72,6 +75,21 @@ def settle(tx: Transaction, jobs: Jobs, items: Sequence[Settled], queues: dict[s
         result.ready = result.ready or released.ready
         result.ended = released.ended
     return result
+
+
+def _without_committed(tx: Transaction, jobs: Jobs, items: Sequence[Settled], result: Settlement) -> Sequence[Settled]:
+    asked = [item for item in items if item.outcome.finished_by_user]
+    if not asked:
+        return items
+    rows = jobs.get_many(tx, [item.row.id for item in asked])
+    for item in asked:
+        row = rows.get(item.row.id)
+        if row is None or row.epoch != item.row.epoch:
+            continue
+        if row.cursor > item.outcome.op or STATUSES[row.status] in FINAL:
+            item.row.cursor, item.row.task, item.row.priority, item.row.rank = row.cursor, row.task, row.priority, row.rank
+            result.committed.append(item)
+    return [item for item in items if item not in result.committed]
 
 
 def _advance(tx: Transaction, jobs: Jobs, item: Settled, queues: dict[str, Queue], now: int) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from jobyard.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
 from jobyard.store.driver import Params, Row
 from jobyard.store.sql import positional
-from jobyard.store.sqlite.turnstile import Turnstile
+from jobyard.store.sqlite.turnstile import NotPassed, Turnstile
 from jobyard.store.sqlite.wake import Wake
 
 __all__ = ["SqliteDriver", "SqliteTransaction", "translated"]
@@ -107,6 +107,8 @@ class SqliteDriver:
         if not self._writing.acquire(timeout=self._busy_timeout):
             raise StoreBusy(f"{self.location}: another thread of this process has been writing for too long")
         try:
+            if self._writer is not None and self._writer.in_transaction:
+                raise StoreBusy(f"{self.location}: a write transaction is already open in this thread")
             with self._turnstile.passed(deadline):
                 transaction = self._begin(deadline)
                 try:
@@ -115,7 +117,7 @@ class SqliteDriver:
                     self._end("rollback")
                     raise
                 self._end("commit")
-        except TimeoutError as error:
+        except NotPassed as error:
             raise StoreBusy(
                 f"{self.location}: other writers of jobyard held the database for {self._busy_timeout:g} s "
                 "(busy_timeout); a transaction of your own on it must be short, and enqueues with connection="
@@ -178,9 +180,6 @@ class SqliteDriver:
     def _begin(self, deadline: float) -> SqliteTransaction:
         if self._writer is None:
             self._writer = self._connect()
-        if self._writer.in_transaction:
-            msg = f"{self.location}: a write transaction is already open in this thread"
-            raise StoreBusy(msg)
         left = max(1, round((deadline - time.monotonic()) * 1000))
         try:
             self._writer.execute(f"pragma busy_timeout = {left}")

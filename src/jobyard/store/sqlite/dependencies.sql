@@ -9,11 +9,8 @@ where parent in (select value from json_each(:ids)) and open = 1
 -- name: close
 update dependencies set open = 0 where parent in (select value from json_each(:ids)) and open = 1
 
--- name: close_one
-update dependencies set open = 0 where parent = :parent and child = :child
-
--- name: reopen
-update dependencies set open = 1 where parent = :parent and child = :child
+-- name: set_open
+update dependencies set open = :open where parent = :parent and child = :child
 
 -- name: parents
 select d.parent, d.accepted, d.open, j.status, j.task, j.queue

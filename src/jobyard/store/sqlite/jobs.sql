@@ -158,7 +158,7 @@ returning jobs.id
 -- name: advance
 -- An op returned and others follow.
 update jobs set cursor = cursor + 1, task = :task, priority = :priority, rank = :rank, exec_at = null
-where id = :id and epoch = :epoch and status in (4, 5)
+where id = :id and epoch = :epoch and cursor = :cursor and status in (4, 5)
 
 -- name: hold
 -- The fence of every other write of a run: changes nothing unless the run still holds the job.
@@ -189,10 +189,10 @@ select * from jobs where worker = :worker and status in (4, 5) order by id
 select * from jobs where expires <= :now and status < 4 limit :limit
 
 -- name: lower_open_parents
--- rows: [child, number of edges that closed]
+-- rows: [child, number of edges that closed]. A child that has ended meanwhile counts nothing.
 update jobs set open_parents = open_parents - json_extract(r.value, '$[1]')
 from json_each(:rows) as r
-where jobs.id = json_extract(r.value, '$[0]')
+where jobs.id = json_extract(r.value, '$[0]') and jobs.status in (2, 3)
 
 -- name: wake
 update jobs set status = case when due <= :now then 1 else 0 end
@@ -260,6 +260,9 @@ insert into tokens (token, job, at) values (:token, :job, :at) on conflict (toke
 
 -- name: token
 select job from tokens where token = :token
+
+-- name: move_token
+update tokens set job = :job where token = :token
 
 -- name: delete_tokens
 delete from tokens where at < :before and not exists (select 1 from jobs where jobs.id = tokens.job)

@@ -18,10 +18,14 @@ try:
 except ImportError:  # Windows: SQLite's own lock serves alone
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Turnstile"]
+__all__ = ["NotPassed", "Turnstile"]
 
 _FIRST_PAUSE = 0.00005
 _LONGEST_PAUSE = 0.002
+
+
+class NotPassed(Exception):
+    """The lock was not free in time."""
 
 
 class Turnstile:
@@ -37,7 +41,7 @@ class Turnstile:
         Hold the lock during the block.
 
         Raises:
-            TimeoutError: it was not free by *deadline* (monotonic seconds).
+            NotPassed: it was not free by *deadline* (monotonic seconds).
         """
         if fcntl is None:
             yield
@@ -75,7 +79,7 @@ def _take(file: int, deadline: float) -> None:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise TimeoutError from None
+                raise NotPassed from None
         else:
             return
         time.sleep(pause)
