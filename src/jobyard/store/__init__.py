@@ -62,14 +62,12 @@ class Store:
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """A write transaction, see `Driver.transaction`. The first use installs a SQLite file and checks the schema."""
-        if not self._checked:
-            self.check()
+        self.ensure()
         return self.driver.transaction()
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A short read transaction, see `Driver.read`."""
-        if not self._checked:
-            self.check()
+        self.ensure()
         return self.driver.read()
 
     @contextmanager
@@ -80,6 +78,11 @@ class Store:
         else:
             with self.transaction() as own:
                 yield own
+
+    def ensure(self) -> None:
+        """`check`, once."""
+        if not self._checked:
+            self.check()
 
     def check(self) -> None:
         """

@@ -82,14 +82,16 @@ def _without_committed(tx: Transaction, jobs: Jobs, items: Sequence[Settled], re
     if not asked:
         return items
     rows = jobs.get_many(tx, [item.row.id for item in asked])
+    left = [item for item in items if not item.outcome.finished_by_user]
     for item in asked:
         row = rows.get(item.row.id)
-        if row is None or row.epoch != item.row.epoch:
-            continue
-        if row.cursor > item.outcome.op or STATUSES[row.status] in FINAL:
+        same = row is not None and row.epoch == item.row.epoch
+        if row is not None and same and (row.cursor > item.outcome.op or STATUSES[row.status] in FINAL):
             item.row.cursor, item.row.task, item.row.priority, item.row.rank = row.cursor, row.task, row.priority, row.rank
             result.committed.append(item)
-    return [item for item in items if item not in result.committed]
+        else:
+            left.append(item)
+    return left
 
 
 def _advance(tx: Transaction, jobs: Jobs, item: Settled, queues: dict[str, Queue], now: int) -> bool:

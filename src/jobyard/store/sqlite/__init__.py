@@ -51,24 +51,29 @@ class SqliteTransaction:
 
     def fetch(self, statement: str, params: Params = {}) -> list[Row]:  # noqa: B006 - never changed
         try:
-            return self._connection.execute(statement, params).fetchall()
+            return self._cursor().execute(statement, params).fetchall()
         except sqlite3.Error as error:
             raise translated(error, self._location) from error
 
     def execute(self, statement: str, params: Params = {}) -> int:  # noqa: B006 - never changed
         try:
-            return self._connection.execute(statement, params).rowcount
+            return self._cursor().execute(statement, params).rowcount
         except sqlite3.Error as error:
             raise translated(error, self._location) from error
 
     def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         try:
-            self._connection.executemany(positional(statement), rows)
+            self._cursor().executemany(positional(statement), rows)
         except sqlite3.Error as error:
             raise translated(error, self._location) from error
 
     def after_commit(self, action: Callable[[], None]) -> None:
         self.actions.append(action)
+
+    def _cursor(self) -> sqlite3.Cursor:
+        cursor = self._connection.cursor()
+        cursor.row_factory = None  # a connection of the caller's may have one
+        return cursor
 
 
 class SqliteDriver:
