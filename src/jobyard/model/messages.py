@@ -29,7 +29,9 @@ __all__ = [
     "Stack",
     "StackTaken",
     "Stop",
+    "TakeBack",
     "Upstream",
+    "Upward",
     "Value",
     "Worn",
 ]
@@ -107,11 +109,17 @@ class Reply(msgspec.Struct, array_like=True, tag="reply"):
     error: tuple[str, str] | None = None
 
 
+class TakeBack(msgspec.Struct, array_like=True, tag="take_back"):
+    """Give back those of these runs (None: of all) that have not begun: each is a `NotBegun`."""
+
+    keys: list[tuple[int, int]] | None = None
+
+
 class Stop(msgspec.Struct, array_like=True, tag="stop"):
     """The host has no more work to expect and ends when its runs have."""
 
 
-Downstream = list[Run | Cancel | Stack | Reply | Stop]
+Downstream = list[Run | Cancel | Stack | Reply | TakeBack | Stop]
 
 
 # Upstream: from a slot to the claimer.
@@ -245,7 +253,7 @@ class Abandoned(msgspec.Struct, array_like=True, tag="abandoned"):
 
 
 class NotBegun(msgspec.Struct, array_like=True, tag="not_begun"):
-    """The child that held this run died before it began: it goes back."""
+    """A child gave this run back, or died before it began: the job goes back."""
 
     id: int
     epoch: int
@@ -264,4 +272,5 @@ class Worn(msgspec.Struct, array_like=True, tag="worn"):
     why: str
 
 
-Upstream = list[Outcome | Lines | Beat | Enqueue | StackTaken | Deadline | Abandoned | NotBegun | Ready | Worn]
+Upward = Outcome | Lines | Beat | Enqueue | StackTaken | Deadline | Abandoned | NotBegun | Ready | Worn
+Upstream = list[Upward]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from time import monotonic
+from time import monotonic, sleep
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jobyard.context import Finish, Parent
 from jobyard.errors import CancelJob
-from jobyard.model.messages import Beat, Lines, LogLine, Outcome, Reply, Run, Upstream
+from jobyard.model.messages import Beat, Deadline, Lines, LogLine, Outcome, Reply, Run, StackTaken, Upstream
 from jobyard.model.progress import Group, ProgressBook
+from jobyard.model.traceback import capture_stack, encode
 from jobyard.worker.capture import LogBook, PrintBuffer, printed_line
 
 if TYPE_CHECKING:
@@ -24,11 +26,15 @@ Key = tuple[int, int]
 FLUSH_EVERY = 0.2
 """Seconds between two writes of log lines, progress and beats of one run."""
 
+_PATIENCE = 2.0
+
 _RANK = {None: 0, "drain": 1, "timeout": 2, "cancel": 3, "lost": 4}
 
 
 class Carrier(Protocol):
-    """What a run runs on: a thread, or the event loop."""
+    """What a run runs on: a thread, or the event loop. The loop has number 0, threads count from 1."""
+
+    number: int
 
     def told(self, attempt: Attempt) -> None:
         """The run is to stop; its flag is up."""
@@ -70,6 +76,7 @@ class Attempt:
     """When the code of the op began, in microseconds."""
     logtail: str | None = None
     _beat = False
+    _unsaid: tuple[StackTaken | Deadline, ...] = ()
     _job: Any = None
     _book: LogBook | None = None
     _prints: PrintBuffer | None = None
@@ -174,7 +181,7 @@ class Attempt:
     def flush(self) -> Upstream:
         """What it has said since the last time."""
         self.flush_at = math.inf
-        messages: Upstream = []
+        messages = self._take_unsaid()
         if self._beat:
             self._beat = False
             messages.append(Beat(*self.key, self.logtail))
@@ -184,8 +191,8 @@ class Attempt:
             messages.append(Lines(*self.key, lines, progress=progress))
         return messages
 
-    def close(self, outcome: Outcome) -> None:
-        """Put the last lines and figures into the outcome."""
+    def close(self, outcome: Outcome) -> Upstream:
+        """Put the last lines and figures into the outcome, and return what is to be said before it."""
         outcome.result_status = self.result_status
         outcome.logtail = self.logtail
         if self._progress:
@@ -196,6 +203,11 @@ class Attempt:
         if self._book:
             outcome.lines = self._book.take() if outcome.more else self._book.rest()
             outcome.dropped = 0 if outcome.more else self._book.dropped
+        return self._take_unsaid()
+
+    def _take_unsaid(self) -> Upstream:
+        unsaid, self._unsaid = self._unsaid, ()
+        return [*unsaid]
 
     def prints_are_logged(self) -> bool:
         task = self.shop.tasks.get(self.task_name())
@@ -226,12 +238,41 @@ class Attempt:
         self.carrier.told(self)
         self.watchdog.soon(self.force_at)
 
+    def expire(self, now: float, stack_of: Any) -> tuple[StackTaken, Deadline]:
+        """Its time is up: stop it, and return what is to be said."""
+        if self.deadline <= now:
+            self.late = f"ran longer than its timeout of {self.run.timeout:g} s"
+        else:
+            self.late = f"did not beat within its heartbeat_timeout of {self.run.heartbeat_timeout:g} s"
+        stack = encode(capture_stack(stack_of, mask=self.shop.options.mask))
+        self.stop("timeout", 0.0)
+        return StackTaken(0, *self.key, stack), Deadline(*self.key)
+
+    def struck(self, frame: FrameType | None) -> None:
+        """
+        The parent's signal has come, and the watchdog had no chance: the code held the interpreter.
+
+        This is a signal handler, whose thread may hold any lock: what there is to say waits for the flush.
+        """
+        now = monotonic()
+        if self.why is None and self.expired_at() <= now:
+            self._unsaid = self.expire(now, frame)
+            self.spoke = True
+
+    def await_reason(self) -> None:
+        """Wait until it is known why it was interrupted: the signal may have come before the message."""
+        patience = monotonic() + _PATIENCE
+        while self.why is None and monotonic() < patience:
+            sleep(0.05)
+
     def due(self) -> float:
         """When the watchdog is to look at it again."""
         due = min(self.flush_at, self.force_at, self.give_up_at)
-        return due if self.why == "timeout" else min(due, self.deadline, self.silent_at())
+        return min(due, self.expired_at())
 
-    def silent_at(self) -> float:
-        """When it has been silent for too long."""
+    def expired_at(self) -> float:
+        """When it has run, or been silent, for too long."""
+        if self.why == "timeout":
+            return math.inf
         allowed = self.run.heartbeat_timeout
-        return math.inf if allowed is None else self.beaten_at + allowed
+        return self.deadline if allowed is None else min(self.deadline, self.beaten_at + allowed)

@@ -124,7 +124,7 @@ class Step:
         self.shop = attempt.shop
         self.call = call
         self.more = more
-        self.task = attempt.shop.tasks.get(call.task)
+        self.task: Any = attempt.shop.tasks.get(call.task)
         self.started = monotonic()
         attempt.index = call.index
         attempt.began = time_ns() // 1000
@@ -165,6 +165,8 @@ class Step:
             error = JobTimeout(attempt.late or "ran out of time").with_traceback(error.__traceback__)
         elif ended == Ended.UNFIT:
             error = error.__cause__ or error
+        elif isinstance(error, MemoryError) and attempt.run.memory_limit is not None:
+            error.add_note(f"its memory_limit is {attempt.run.memory_limit:,} bytes")
         if isinstance(error, RetryJob):
             outcome.delay = error.delay
         if ended in _WITH_ERROR or (isinstance(error, JobSignal) and error.args):
@@ -203,9 +205,9 @@ def _ended(error: BaseException, why: str | None) -> str:
     """How an op ends that this exception ended, while the run was to stop for this reason (None: it was not)."""
     if isinstance(error, Unfit):
         return Ended.UNFIT
-    if isinstance(error, (Interrupted, CancelJob)):
+    if isinstance(error, CancelJob):
         return stopped(why)
-    if isinstance(error, asyncio.CancelledError):
+    if isinstance(error, (Interrupted, asyncio.CancelledError)):
         return Ended.RAISED if why is None else stopped(why)
     if isinstance(error, JobSignal) and why in ("cancel", "lost"):
         return Ended.CANCELED

@@ -17,7 +17,19 @@ from time import monotonic
 
 from jobyard.context import Link
 from jobyard.model.codec import Codec
-from jobyard.model.messages import Cancel, Downstream, Outcome, Reply, Run, Stack, Stop, Upstream
+from jobyard.model.messages import (
+    Cancel,
+    Downstream,
+    NotBegun,
+    Outcome,
+    Reply,
+    Run,
+    Stack,
+    Stop,
+    TakeBack,
+    Upstream,
+    Upward,
+)
 from jobyard.worker.attempt import Attempt, Carrier, Key
 from jobyard.worker.calls import Calls
 from jobyard.worker.capture import Capture
@@ -76,7 +88,9 @@ class Host:
         self._idle: list[ThreadSlot] = []
         self._threads = 0
         self._loop: Loop | None = None
-        self._out: deque[Outcome] = deque()
+        self.done = threading.Event()
+        """Told to stop, and the last run has ended."""
+        self._out: deque[Upward] = deque()
         self._out_lock = threading.Lock()
         self._flushed = 0.0
         self._pacing = False
@@ -109,6 +123,8 @@ class Host:
                 self._watchdog.ask(message)
             elif isinstance(message, Reply):
                 self.shop.calls.answer(message)
+            elif isinstance(message, TakeBack):
+                self.send([NotBegun(*key) for key in self.take_back(message.keys)])
             elif isinstance(message, Stop):
                 self.stop()
 
@@ -158,10 +174,14 @@ class Host:
     def report(self, attempt: Attempt, outcome: Outcome) -> None:
         """An op of the run has ended."""
         if attempt.spoke or attempt.result_status is not None:
-            attempt.close(outcome)
+            self._out.extend(attempt.close(outcome))
         self._out.append(outcome)
         if not self._line or monotonic() - self._flushed > _FLUSH_AFTER:
             self.flush()
+
+    def say(self, message: Upward) -> None:
+        """Send this with the outcomes, in this order."""
+        self._out.append(message)
 
     def ended(self, attempt: Attempt) -> bool:
         """The run has come to its end."""
@@ -178,12 +198,13 @@ class Host:
         if self._is_async(run) is is_async:
             return run
         if isinstance(carrier, ThreadSlot):
-            self._park(carrier)
+            with self._lock:
+                self._park(carrier)
         self._start([run])
         return None
 
     def flush(self) -> None:
-        """Send the outcomes that have come together."""
+        """Send what has come together."""
         with self._out_lock:  # two at a time would mix up the order
             count = len(self._out)
             if count:
@@ -287,19 +308,18 @@ class Host:
     def _release(self, carrier: ThreadSlot | Loop) -> None:
         with self._lock:
             self._active -= 1
-        if isinstance(carrier, ThreadSlot):
-            self._park(carrier)
+            if isinstance(carrier, ThreadSlot):
+                self._park(carrier)
         if self._line:
             self._dispatch()
         if self._stopping:
             self._close_if_done()
 
     def _park(self, slot: ThreadSlot) -> None:
-        with self._lock:
-            if not self._stopping:
-                self._idle.append(slot)
-                return
-        slot.hand(None)
+        if self._stopping:
+            slot.hand(None)
+        else:
+            self._idle.append(slot)
 
     def _is_async(self, run: Run) -> bool:
         tasks = self.shop.tasks
@@ -333,6 +353,7 @@ class Host:
             loop.stop()
         self._capture.uninstall()
         self._watchdog.stop()
+        self.done.set()
 
 
 def _print_logger(attempt: Attempt) -> str | None:

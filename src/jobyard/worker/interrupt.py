@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType
-from typing import Any, Protocol
+from typing import Protocol
 
 __all__ = ["Aim", "Interrupted", "MainAim", "Target"]
 
@@ -24,6 +24,9 @@ class Target(Protocol):
 
     forced: bool
     """It is to be stopped by force."""
+
+    def struck(self, frame: FrameType | None) -> None:
+        """A signal has reached its thread there; an interrupt follows."""
 
 
 class Aim:
@@ -93,9 +96,8 @@ class MainAim(Aim):
     expression, a power of large numbers) is interrupted where no other thread could run.
     """
 
-    def __init__(self, struck: Any) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._struck = struck
         signal.signal(signal.SIGINT, self._on_signal)
 
     def _strike(self) -> None:
@@ -106,7 +108,7 @@ class MainAim(Aim):
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if (target := self._target) is not None:
-            self._struck(target, frame)
+            target.struck(frame)
             raise Interrupted
 
 

@@ -33,6 +33,7 @@ class ThreadSlot:
     """A thread that runs jobs one after another, and sleeps in between."""
 
     def __init__(self, host: Host, number: int) -> None:
+        self.number = number
         self._host = host
         self._wake = threading.Lock()
         self._wake.acquire()
@@ -102,11 +103,7 @@ class ThreadSlot:
         try:
             try:
                 aim.arm(attempt)
-                args, kwargs = step.decode()
-                value = step.task.function(*args, **kwargs)
-                if step.task.is_async:
-                    value = self._host.loop.call(attempt, value)
-                outcome = step.returned(value)
+                outcome = self._call(attempt, step)
             finally:
                 aim.disarm()
         except BaseException as error:
@@ -115,9 +112,18 @@ class ThreadSlot:
         attempt.given_up = aim.given_up
         return outcome
 
+    def _call(self, attempt: Attempt, step: Step) -> Outcome:
+        args, kwargs = step.decode()
+        value = step.task.function(*args, **kwargs)
+        if step.task.is_async:
+            value = self._host.loop.call(attempt, value)
+        return step.returned(value)
+
 
 class Loop:
     """The event loop of a host, which runs the coroutines of `async def` tasks side by side."""
+
+    number = 0
 
     def __init__(self, host: Host) -> None:
         self._host = host

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from jobyard.errors import JobTimeout
-from jobyard.model.messages import Abandoned, Deadline, Ended, Stack, StackTaken, Upstream
+from jobyard.model.messages import Abandoned, Ended, Stack, StackTaken, Upstream
 from jobyard.model.traceback import capture, capture_stack, encode
 from jobyard.worker.attempt import Attempt
 from jobyard.worker.execute import stopped
@@ -81,21 +81,14 @@ class Watchdog:
     def _tend(self, attempt: Attempt, now: float) -> None:
         if attempt.flush_at <= now and (said := attempt.flush()):
             self._host.send(said)
-        if attempt.why != "timeout" and min(attempt.deadline, attempt.silent_at()) <= now:
-            self._expire(attempt, now)
+        if attempt.expired_at() <= now:
+            self._host.send([*attempt.expire(now, attempt.carrier.stack(attempt))])
         if attempt.give_up_at <= now:
             self._give_up(attempt)
         elif attempt.force_at <= now:
             attempt.forced = True
             attempt.force_at = now + _AGAIN
             attempt.carrier.interrupt(attempt)
-
-    def _expire(self, attempt: Attempt, now: float) -> None:
-        attempt.late = _lateness(attempt, now)
-        stack = encode(capture_stack(attempt.carrier.stack(attempt), mask=self._host.options.mask))
-        self._host.send([StackTaken(0, *attempt.key, stack), Deadline(*attempt.key)])
-        attempt.stop("timeout", 0.0)
-        attempt.deadline = math.inf
 
     def _give_up(self, attempt: Attempt) -> None:
         stack = capture_stack(attempt.carrier.stack(attempt), mask=self._host.options.mask)
@@ -116,9 +109,3 @@ class Watchdog:
         target = None if attempt is None else attempt.carrier.stack(attempt)
         stack = capture_stack(target, mask=self._host.options.mask)
         return StackTaken(request.request, request.id, request.epoch, encode(stack))
-
-
-def _lateness(attempt: Attempt, now: float) -> str:
-    if attempt.deadline <= now:
-        return f"ran longer than its timeout of {attempt.run.timeout:g} s"
-    return f"did not beat within its heartbeat_timeout of {attempt.run.heartbeat_timeout:g} s"
