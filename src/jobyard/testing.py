@@ -48,10 +48,15 @@ class Clock:
             self._micros = to_micros(when)
         self._wake()
 
-    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Call *callback* after each move, in the thread that moves, until the returned function is called."""
+    def subscribe(self, callback: Callable[[], None], *, first: bool = False) -> Callable[[], None]:
+        """
+        Call *callback* after each move, in the thread that moves, until the returned function is called.
+
+        Those that subscribed as *first* are called before the others.
+        """
         with self._lock:
-            self._callbacks = (*self._callbacks, callback)
+            before, after = ((callback,), ()) if first else ((), (callback,))
+            self._callbacks = (*before, *self._callbacks, *after)
         return lambda: self._forget(callback)
 
     def _forget(self, callback: Callable[[], None]) -> None:

@@ -11,13 +11,11 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-import msgspec
-
 from jobyard.errors import BadArguments, InvalidTransition, JobCanceled, JobFailed, NotFinished
 from jobyard.model import standalone
 from jobyard.model.fields import field_reader
 from jobyard.model.instants import from_micros
-from jobyard.model.newjob import JobOptions
+from jobyard.model.newjob import JobOptions, options_of
 from jobyard.model.op import Attempt, LogEntry, Op
 from jobyard.model.references import Reference, Retval
 from jobyard.model.rows import JobRow
@@ -32,8 +30,6 @@ __all__ = ["Control", "Job"]
 
 R = TypeVar("R")
 T = TypeVar("T")
-_NO_OPTIONS = JobOptions()
-_decode_options = msgspec.json.Decoder(JobOptions).decode
 
 
 class Control(Protocol):
@@ -149,7 +145,7 @@ class Job(Reference, Generic[R]):
 
     @property
     def options(self) -> JobOptions:
-        return _decode_options(self._row.options) if self._row.options else _NO_OPTIONS
+        return options_of(self._row.options)
 
     @property
     def title(self) -> str:

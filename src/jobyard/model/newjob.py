@@ -10,7 +10,7 @@ from jobyard.model.references import Ref
 from jobyard.model.retry import Retry
 from jobyard.model.states import CODES, FINAL, Status
 
-__all__ = ["SUCCESS", "JobOptions", "NewJob", "NewOp", "accepted_bits", "accepted_statuses"]
+__all__ = ["SUCCESS", "JobOptions", "NewJob", "NewOp", "accepted_bits", "accepted_statuses", "options_of"]
 
 
 class JobOptions(msgspec.Struct, omit_defaults=True, gc=False):
@@ -89,3 +89,11 @@ def accepted_statuses(bits: int) -> frozenset[Status]:
 
 SUCCESS = accepted_bits({Status.SUCCEEDED, Status.SKIPPED})
 """What ``after=[job]`` accepts."""
+
+_NONE = JobOptions()
+_decode = msgspec.json.Decoder(JobOptions).decode
+
+
+def options_of(text: str | None) -> JobOptions:
+    """The options of a stored row."""
+    return _decode(text) if text else _NONE

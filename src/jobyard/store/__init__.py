@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -26,6 +26,8 @@ class TimeSource(Protocol):
     """A clock that tells the time instead of the database's: `jobyard.testing.Clock`."""
 
     def micros(self) -> int: ...
+    def subscribe(self, callback: Callable[[], None], *, first: bool = False) -> Callable[[], None]:
+        """Call *callback* after each move, the first ones before the others, until the returned is called."""
 
 
 class Store:
@@ -59,6 +61,22 @@ class Store:
     def now(self) -> int:
         """Microseconds since the epoch."""
         return self._clock.micros() if self._clock is not None else self.driver.now()
+
+    @property
+    def has_clock(self) -> bool:
+        """Whether a movable clock tells the time."""
+        return self._clock is not None
+
+    def on_clock_change(self, beat: Callable[[], None], wake: Callable[[], None]) -> Callable[[], None]:
+        """
+        Have a movable clock call these after each move, every *beat* before any *wake*, until the returned is called.
+
+        So all workers of a process have said that they are alive before one of them looks for lost ones.
+        """
+        if self._clock is None:
+            return lambda: None
+        forget = [self._clock.subscribe(beat, first=True), self._clock.subscribe(wake)]
+        return lambda: [each() for each in forget] and None
 
     def transaction(self) -> AbstractContextManager[Transaction]:
         """A write transaction, see `Driver.transaction`. The first use installs a SQLite file and checks the schema."""

@@ -1,0 +1,58 @@
+"""Where slots, listeners and timers leave word for the claimer."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Any
+
+__all__ = ["Inbox"]
+
+
+class Inbox:
+    """A queue of messages with one reader, who can also be woken without one."""
+
+    def __init__(self) -> None:
+        self._messages: deque[Any] = deque()
+        self._wake = threading.Event()
+        self._asleep = False
+        self._looked_at = False
+
+    def send(self, messages: list[Any]) -> None:
+        """Leave messages; from any thread, and cheap while the reader is awake."""
+        self._messages.extend(messages)
+        if self._asleep:
+            self._wake.set()
+
+    def wake(self) -> None:
+        """Have the reader look at the store again."""
+        self._looked_at = False
+        if self._asleep:
+            self._wake.set()
+
+    def take(self) -> list[Any]:
+        """All messages that are there."""
+        taken = []
+        try:
+            for _ in range(len(self._messages)):
+                taken.append(self._messages.popleft())
+        except IndexError:  # pragma: no cover - there is one reader
+            pass
+        return taken
+
+    def put_back(self, messages: list[Any]) -> None:
+        """Return what could not be dealt with, to the front."""
+        self._messages.extendleft(reversed(messages))
+
+    def seen(self) -> bool:
+        """Whether the reader has looked at the store since the last `wake`; from now on it has."""
+        before, self._looked_at = self._looked_at, True
+        return before
+
+    def wait(self, timeout: float) -> None:
+        """Sleep until there is a message, somebody calls `wake`, or *timeout* seconds have passed."""
+        self._wake.clear()
+        self._asleep = True
+        if not self._messages and self._looked_at:
+            self._wake.wait(timeout)
+        self._asleep = False

@@ -1,0 +1,173 @@
+"""The jobs that this worker holds, and the runs made of them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from jobyard.model.messages import Call, Ended, Outcome, Run, Value
+from jobyard.model.newjob import options_of
+from jobyard.model.outcome import Decision, decide
+from jobyard.model.references import Ref
+from jobyard.model.rows import JobRow, OpRow
+from jobyard.model.states import STATUSES, Status
+from jobyard.model.traceback import RemoteError
+from jobyard.store import Store
+from jobyard.store.driver import Transaction
+from jobyard.store.queues import Queue
+from jobyard.store.settle import Settled
+from jobyard.task import Policy, Registry, resolve_policy
+
+__all__ = ["Held", "Ledger"]
+
+_decode_refs = msgspec.json.Decoder(list[Ref]).decode
+
+
+@dataclass(slots=True)
+class Held:
+    """A claimed job: its row as claimed, how it is to be run, and where."""
+
+    row: JobRow
+    policy: Policy
+    run: Run
+    claimed: float
+    """Monotonic seconds."""
+    ops: list[OpRow] | None = None
+    host: Any = None
+    canceling: bool = False
+    unbegun_at_stop: bool = field(default=False)
+
+
+class Ledger:
+    """Held jobs by id. Used by the claimer's thread alone."""
+
+    def __init__(self, store: Store, tasks: Registry, max_crashes: int) -> None:
+        self._store = store
+        self._tasks = tasks
+        self._max_crashes = max_crashes
+        self._held: dict[int, Held] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __iter__(self) -> Any:
+        return iter(list(self._held.values()))
+
+    def get(self, id: int, epoch: int) -> Held | None:
+        """The job, if it is held by this epoch."""
+        held = self._held.get(id)
+        return held if held is not None and held.row.epoch == epoch else None
+
+    def add(self, held: Held) -> None:
+        self._held[held.row.id] = held
+
+    def drop(self, id: int, epoch: int) -> Held | None:
+        """Forget a job that is held no longer."""
+        held = self.get(id, epoch)
+        return self._held.pop(id) if held else None
+
+    def clear(self) -> list[Held]:
+        """Forget all, and return them."""
+        held = list(self._held.values())
+        self._held.clear()
+        return held
+
+    def claimed(
+        self, tx: Transaction, rows: Iterable[JobRow], queues: Mapping[str, Queue], monotonic: float
+    ) -> list[Held]:
+        """What to run for these rows, with the results that their arguments stand for."""
+        policies: dict[tuple[str, str, str | None], Policy] = {}
+        result = []
+        rich = []
+        for row in rows:
+            key = (row.task, row.queue, row.options)
+            policy = policies.get(key)
+            if policy is None:
+                policy = policies[key] = self._policy(row, queues)
+            run = Run(
+                row, None, [], policy.timeout, policy.heartbeat_timeout, policy.isolation, policy.memory_limit, None
+            )
+            held = Held(row, policy, run, monotonic, canceling=row.status == _CANCELING)
+            result.append(held)
+            if row.op_count > 1 or row.refs:
+                rich.append(held)
+        if rich:
+            self._fill_calls(tx, rich)
+        return result
+
+    def settled(self, held: Held, outcome: Outcome, *, canceling: bool | None = None) -> Settled:
+        """Decide what becomes of a job whose op has ended."""
+        status = Status.CANCELING if (held.canceling if canceling is None else canceling) else Status.RUNNING
+        return Settled(held.row, outcome, self._decide(held, outcome, status), held.ops, _why_aside(outcome))
+
+    def _decide(self, held: Held, outcome: Outcome, status: Status) -> Decision:
+        row = held.row
+        return decide(
+            status,
+            outcome.ended,
+            retry=held.policy.retry,
+            failures=row.failures,
+            crashes=row.crashes,
+            max_crashes=self._max_crashes,
+            more=outcome.more,
+            types=outcome.types,
+            delay=outcome.delay,
+            user_error=outcome.ended == Ended.RAISED and self._is_user_error(row.task, outcome.types),
+            chance=random.random(),
+        )
+
+    def _is_user_error(self, task: str, types: Iterable[str]) -> bool:
+        if task not in self._tasks:
+            return False
+        names = {f"{kind.__module__}:{kind.__qualname__}" for kind in self._tasks.get(task).options.user_errors}
+        return bool(names) and not names.isdisjoint(types)
+
+    def _policy(self, row: JobRow, queues: Mapping[str, Queue]) -> Policy:
+        options = options_of(row.options) if row.options else None
+        return resolve_policy(self._tasks.get(row.task).options, options, queues.get(row.queue))
+
+    def _fill_calls(self, tx: Transaction, rich: list[Held]) -> None:
+        """Give runs of several ops, or with references, the calls to make."""
+        ops = self._store.jobs.ops(tx, [held.row.id for held in rich if held.row.op_count > 1])
+        parents = set()
+        refs: dict[tuple[int, int], list[Ref]] = {}
+        for held in rich:
+            held.ops = ops.get(held.row.id)
+            for op in _ops_of(held):
+                if op.refs:
+                    refs[held.row.id, op.index] = found = _decode_refs(op.refs)
+                    parents.update(ref.job for ref in found if ref.job is not None)
+        results = self._store.jobs.results(tx, parents) if parents else {}
+        for held in rich:
+            left = _ops_of(held)[held.row.cursor :] if held.ops else _ops_of(held)
+            held.run.calls = [_call(op, refs.get((held.row.id, op.index), []), results) for op in left]
+            held.run.results = [(op.task, op.result) for op in (held.ops or [])[: held.row.cursor]]
+
+
+def _ops_of(held: Held) -> list[OpRow]:
+    if held.ops is not None:
+        return held.ops
+    row = held.row
+    return [OpRow(row.id, 0, row.task, row.args, row.refs, row.priority, None, None, None, None, None)]
+
+
+def _call(op: OpRow, refs: Iterable[Ref], results: Mapping[int, tuple[str, str | None]]) -> Call:
+    values = [Value(ref.path, *results.get(ref.job, ("", None))) for ref in refs if ref.job is not None]
+    earlier = [(ref.path, ref.op) for ref in refs if ref.op is not None]
+    return Call(op.index, op.task, op.args, values, earlier)
+
+
+def _why_aside(outcome: Outcome) -> str | None:
+    """Why a job is put aside, for people."""
+    if outcome.ended == Ended.UNFIT and outcome.error:
+        return f"its arguments no longer fit the task: {RemoteError.from_json(outcome.error).message}"
+    if outcome.ended == Ended.SUSPENDED:
+        return "suspended by its task"
+    return None
+
+
+_CANCELING = STATUSES.index(Status.CANCELING)

@@ -1,0 +1,113 @@
+"""What a worker has done: the counts of its summary, and the happenings told to whoever subscribed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobyard.model.events import (
+    Emitter,
+    JobFinished,
+    JobHandedBack,
+    JobPoisoned,
+    JobReclaimed,
+    JobRetried,
+    JobStarted,
+    JobSuspended,
+)
+from jobyard.model.messages import Ended
+from jobyard.model.states import FINAL, Status
+from jobyard.model.traceback import RemoteError
+from jobyard.store.settle import Settled
+from jobyard.worker.ledger import Held
+
+__all__ = ["Summary", "Tally"]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a worker did: jobs by their ends, attempts that failed and were put off, and unfinished jobs that are left."""
+
+    succeeded: int
+    failed: int
+    skipped: int
+    canceled: int
+    retried: int
+    left: int
+
+
+class Tally:
+    """Counts what was settled, and emits it."""
+
+    def __init__(self, emitter: Emitter) -> None:
+        self.ends: Counter[Status] = Counter()
+        self.retried = 0
+        self.drained = 0
+        """Runs that had begun and went back because the worker stopped."""
+        self.stale = 0
+        self.abandoned = 0
+        self._emitter = emitter
+
+    def summary(self, left: int) -> Summary:
+        ends = self.ends
+        return Summary(
+            ends[Status.SUCCEEDED],
+            ends[Status.FAILED],
+            ends[Status.SKIPPED],
+            ends[Status.CANCELED],
+            self.retried,
+            left,
+        )
+
+    def started(self, claimed: Sequence[Held], worker: str) -> None:
+        if self._emitter.wants(JobStarted):
+            for held in claimed:
+                row = held.row
+                self._emitter.emit(JobStarted(row.id, row.queue, row.task, row.attempt, worker))
+
+    def settled(self, item: Settled, worker: str) -> None:
+        decision = item.decision
+        if decision.advance:
+            return
+        if decision.status in FINAL:
+            self.ends[decision.status] += 1
+            self._finished(item)
+        else:
+            self._went_back(item, worker)
+
+    def _finished(self, item: Settled) -> None:
+        row, outcome, decision = item.row, item.outcome, item.decision
+        if decision.crashed:
+            crashes = row.crashes + 1
+            self._emitter.emit(JobPoisoned(row.id, row.queue, row.task, crashes, _short(outcome.error) or "it crashed"))
+        if self._emitter.wants(JobFinished):
+            error = _short(outcome.error) if decision.status is Status.FAILED else None
+            self._emitter.emit(
+                JobFinished(row.id, row.queue, row.task, decision.status.value, row.attempt, outcome.seconds, error)
+            )
+
+    def _went_back(self, item: Settled, worker: str) -> None:
+        row, outcome, decision = item.row, item.outcome, item.decision
+        where = (row.id, row.queue, row.task)
+        if decision.failed:
+            self.retried += 1
+            error = _short(outcome.error) or "RetryJob"
+            self._emitter.emit(JobRetried(*where, row.attempt, decision.delay or 0.0, error))
+        elif decision.crashed:
+            self._emitter.emit(JobReclaimed(*where, worker, row.crashes + 1))
+        elif decision.status is Status.SUSPENDED:
+            self._emitter.emit(JobSuspended(*where, item.suspended or "suspended"))
+        else:
+            self.drained += outcome.ended == Ended.DRAINED and outcome.began > 0
+            self._emitter.emit(JobHandedBack(*where, _BACK.get(outcome.ended, outcome.ended)))
+
+
+_BACK = {
+    Ended.DRAINED: "the worker stops, or another one may be quicker",
+    Ended.UNKNOWN: "its next task is unknown here",
+}
+
+
+def _short(error: str | None) -> str | None:
+    return RemoteError.from_json(error).summary if error else None

@@ -1,0 +1,134 @@
+"""The heartbeat of a worker, the reclaim of others' jobs, and the chores that any worker does now and then."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from jobyard.config import Settings
+from jobyard.model.events import Emitter, JobReclaimed, WorkerLost
+from jobyard.model.states import Status
+from jobyard.store import Store
+from jobyard.store.prune import prune
+
+__all__ = ["Chores", "Heartbeat"]
+
+_log = logging.getLogger("jobyard.worker")
+_SWEEP = 60.0
+_PRUNE = 300.0
+
+
+class Heartbeat:
+    """
+    Says that this worker is alive, and finds those that are not.
+
+    Silence counts only as long as this worker itself could write: after a time in which the database was held or this
+    process was stopped, everybody has `lost_after` to be heard again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        emitter: Emitter,
+        *,
+        state: Callable[[], tuple[int, str]],
+        lost: Callable[[], None],
+        reclaimed: Callable[[], None],
+        beaten: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._emitter = emitter
+        self._state = state
+        self._lost = lost
+        self._reclaimed = reclaimed
+        self._beaten = beaten
+        self._able_since = store.now()
+        self._last = time.monotonic()
+
+    def tick(self) -> None:
+        self.beat()
+        self.reclaim()
+
+    def beat(self) -> None:
+        """Renew the heartbeat; a worker that finds itself lost is told."""
+        began = time.monotonic()
+        id, state = self._state()
+        with self._store.transaction() as tx:
+            now = self._store.now()
+            alive = self._store.workers.beat(tx, id, state, now)
+        ended = time.monotonic()
+        if max(ended - began, ended - self._last - self._settings.heartbeat) > self._settings.heartbeat:
+            self._able_since = now
+        self._last = ended
+        if alive:
+            self._beaten()
+        else:
+            self._lost()
+
+    def reclaim(self) -> None:
+        """Take back the jobs of workers that have been silent for too long."""
+        lost_after = round(self._settings.lost_after * 1_000_000)
+        now = self._store.now()
+        if now - self._able_since < lost_after:
+            return
+        with self._store.read() as tx:
+            if not self._store.workers.lost(tx, now - lost_after):
+                return
+        with self._store.transaction() as tx:
+            found = self._store.reclaimer.reclaim(
+                tx,
+                before=now - lost_after,
+                max_crashes=self._settings.max_crashes,
+                spare=self._state()[0],
+                now=now,
+            )
+        for worker in found.workers:
+            count = sum(item.row.worker == worker.id for item in found.jobs)
+            self._emitter.emit(WorkerLost(worker.name, count))
+        for item in found.jobs:
+            row = item.row
+            if item.decision.status is not Status.CANCELED:
+                self._emitter.emit(JobReclaimed(row.id, row.queue, row.task, "a lost worker", row.crashes + 1))
+        if found.jobs:
+            self._store.driver.notify(everywhere=True)
+            self._reclaimed()
+
+
+@dataclass
+class Chores:
+    """Waking dependants that a caller's transaction left behind, and pruning. Any worker does them; twice is harmless."""
+
+    store: Store
+    settings: Settings
+    emitter: Emitter
+    _swept: float = float("-inf")
+    _pruned: float = float("-inf")
+
+    def tick(self) -> None:
+        now = time.monotonic()
+        if now - self._swept >= _SWEEP:
+            self._swept = now
+            self.sweep()
+        if now - self._pruned >= _PRUNE:
+            self._pruned = now
+            self.prune()
+
+    def sweep(self) -> None:
+        """Close the open edges of parents that have ended."""
+        with self.store.read() as tx:
+            if not self.store.jobs.strays(tx):
+                return
+        with self.store.transaction() as tx:
+            strays = self.store.jobs.strays(tx)
+            self.store.jobs.release(tx, strays, self.store.now())
+        self.store.driver.notify(everywhere=True)
+
+    def prune(self) -> None:
+        settings = self.settings
+        gone = prune(self.store, keep=settings.keep, keep_failed=settings.keep_failed, now=self.store.now())
+        if any(vars(gone).values() if hasattr(gone, "__dict__") else ()):
+            _log.info("pruned %s", gone)

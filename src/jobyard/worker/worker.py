@@ -1,0 +1,332 @@
+"""A worker: start, loop until told, drain, stop."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import random
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jobyard.config import Settings
+from jobyard.context import Link
+from jobyard.errors import SchemaOutOfDate, StoreError, UsageError
+from jobyard.model.codec import Codec
+from jobyard.model.events import Emitter, StoreRetry, WorkerLost, WorkerStarted, WorkerStopped
+from jobyard.model.states import FINAL, Status
+from jobyard.store import Store
+from jobyard.store.filters import JobFilter, count_jobs
+from jobyard.task import Registry
+from jobyard.worker.claimer import Claimer, Turn
+from jobyard.worker.hosts import Hosts
+from jobyard.worker.inbox import Inbox
+from jobyard.worker.ledger import Ledger
+from jobyard.worker.loops import Loop
+from jobyard.worker.signals import stop_signals
+from jobyard.worker.tally import Summary
+from jobyard.worker.upkeep import Chores, Heartbeat
+
+__all__ = ["Worker"]
+
+_log = logging.getLogger("jobyard.worker")
+_CHORES_EVERY = 30.0
+_LOOK_BEHIND = 0.05
+"""Seconds between two looks for jobs that wait behind a slow one."""
+_STOP_ANYWAY = 7.0
+"""Seconds after the forced stop of all runs in which each of them ends or is given up."""
+_numbers = itertools.count(1)
+
+
+class Worker:
+    """
+    Claims and runs jobs. Made by `Yard.worker`.
+
+    Args:
+        queues: those it serves; None for all.
+        owner: the yard, which child processes look for in the modules of the tasks.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        tasks: Registry,
+        settings: Settings,
+        *,
+        queues: tuple[str, ...] | None,
+        concurrency: int | None,
+        processes: int | None,
+        name: str | None,
+        codec: Codec,
+        link: Link,
+        emitter: Emitter,
+        owner: Any = None,
+    ) -> None:
+        _refuse_windows()
+        self.settings = settings
+        self.concurrency = _positive(concurrency or settings.concurrency, "concurrency")
+        self.processes = _positive(processes or settings.processes, "processes")
+        self.queues = queues
+        self.machine = socket.gethostname()
+        self.name = name or f"{self.machine}-{os.getpid()}-{next(_numbers)}"
+        self.max_jobs: int | None = None
+        """Jobs that a child process serves before it is replaced."""
+        self.max_memory: int | None = None
+        """Bytes that a child process may have before it is replaced."""
+        self._store = store
+        self._tasks = tasks
+        self._emitter = emitter
+        self._inbox = Inbox()
+        self._ledger = Ledger(store, tasks, settings.max_crashes)
+        self._hosts = Hosts(self, tasks, codec, link, settings, self._inbox.send, owner)
+        self._claimer = Claimer(
+            store,
+            self._ledger,
+            self._inbox,
+            emitter,
+            name=self.name,
+            queues=queues,
+            tasks=list(tasks.known),
+            slots=self.concurrency,
+            place=self._hosts.place,
+            left=self._hosts.left,
+            cancel_grace=settings.cancel_grace,
+        )
+        self._heartbeat = Heartbeat(
+            store,
+            settings,
+            emitter,
+            state=lambda: (self._claimer.id, "stopping" if self._stops else "running"),
+            lost=self._found_lost,
+            reclaimed=self._inbox.wake,
+            beaten=self._beaten,
+        )
+        self._stops = 0
+        self._is_lost = False
+        self._grace_ends = float("inf")
+        self._end_anyway = float("inf")
+        self._canceled = False
+        self._on_beat: list[Callable[[], None]] = []
+
+    def __repr__(self) -> str:
+        return f"<Worker {self.name}>"
+
+    @property
+    def running(self) -> int:
+        """How many jobs it holds."""
+        return len(self._ledger)
+
+    @property
+    def done(self) -> Summary:
+        """What it has done so far; `left` is not counted."""
+        return self._claimer.tally.summary(0)
+
+    def on_beat(self, function: Callable[[], None]) -> None:
+        """Call *function* after every heartbeat that was written."""
+        self._on_beat.append(function)
+
+    def run(self) -> int:
+        """
+        Run jobs until it is told to stop.
+
+        In the main thread SIGTERM and SIGINT stop it: the first lets jobs end for `shutdown_grace`, the second not,
+        the third ends the process.
+
+        Returns:
+            0 if every job it had begun came to its own end, else 1.
+        """
+        self._serve(until_idle=False)
+        tally = self._claimer.tally
+        return 1 if tally.drained or tally.abandoned else 0
+
+    def run_until_idle(self) -> Summary:
+        """Run jobs until none is ready or running here; jobs that are due later, wait or are suspended are left."""
+        self._serve(until_idle=True)
+        now = self._store.now()
+        with self._store.read() as tx:
+            rows = count_jobs(tx, (), JobFilter(statuses=tuple(s for s in Status if s not in FINAL)), now)
+        return self._claimer.tally.summary(rows[0][0])
+
+    def stop(self) -> None:
+        """Stop as the first SIGTERM does; a second call as the second one. From any thread, also from a job."""
+        self._told(self._stops + 1)
+
+    def _serve(self, *, until_idle: bool) -> None:
+        with stop_signals(self._told), self._started():
+            self._loop(until_idle)
+            self._drain()
+
+    @contextmanager
+    def _started(self) -> Iterator[None]:
+        self._store.check()
+        self._hosts.start()
+        self._register()
+        loops = [
+            Loop("heartbeat", self.settings.heartbeat, self._heartbeat.tick),
+            Loop("chores", _CHORES_EVERY, Chores(self._store, self.settings, self._emitter).tick),
+        ]
+        for loop in loops:
+            loop.start()
+        forget = self._store.driver.listen(self._inbox.wake)
+        unsubscribe = self._store.on_clock_change(self._heartbeat.beat, lambda: self._clock_moved(loops))
+        self._emitter.emit(
+            WorkerStarted(self.name, self._store.location, self.queues, self.concurrency, self.processes)
+        )
+        try:
+            yield
+        finally:
+            unsubscribe()
+            forget()
+            for loop in loops:
+                loop.stop()
+            self._hosts.stop()
+            self._unregister()
+            clean = not (self._claimer.tally.drained or self._claimer.tally.abandoned)
+            self._emitter.emit(WorkerStopped(self.name, clean))
+
+    def _loop(self, until_idle: bool) -> None:
+        failures = 0
+        next_due: int | None = None
+        while not self._stops:
+            if self._is_lost:
+                self._start_anew()
+            messages = self._inbox.take()
+            if messages or not self._inbox.seen():
+                turn = self._try_turn(messages)
+                failures = 0 if turn else failures + 1
+                if turn is None:
+                    self._pause(failures)
+                    continue
+                next_due = turn.next_due
+                if turn.full:
+                    self._inbox.wake()
+                elif until_idle and not (turn.claimed or turn.ready or self._ledger or turn.enqueues):
+                    return
+                continue
+            self._take_late_back()
+            self._inbox.wait(self._sleep(next_due))
+            if not self._ledger and self._is_due(next_due):
+                self._inbox.wake()
+
+    def _drain(self) -> None:
+        """Claim no more; let runs end until the grace is over, then cancel them, and give back what is left."""
+        self._claimer.claiming = False
+        self._claimer.take_back(self._hosts)
+        failures = 0
+        while self._ledger and time.monotonic() < self._end_anyway:
+            self._cancel_when_time()
+            messages = self._inbox.take()
+            if not messages and self._inbox.seen():
+                self._inbox.wait(0.05)
+                continue
+            if self._is_lost:
+                self._claimer.drop_all("lost")
+                return
+            if self._try_turn(messages) is None:
+                failures += 1
+                self._pause(failures)
+
+    def _cancel_when_time(self) -> None:
+        now = time.monotonic()
+        if not self._canceled and (now >= self._grace_ends or self._stops > 1):
+            self._canceled = True
+            self._end_anyway = now + self.settings.cancel_grace + _STOP_ANYWAY
+            self._claimer.cancel_all("drain", self.settings.cancel_grace if self._stops < 2 else 0.0)
+
+    def _told(self, count: int) -> None:
+        self._stops = max(self._stops, count)
+        if count == 1:
+            self._grace_ends = time.monotonic() + self.settings.shutdown_grace
+        elif count > 2:
+            self._hosts.kill()
+            os._exit(1)
+        self._inbox.wake()
+
+    def _try_turn(self, messages: list[Any]) -> Turn | None:
+        """One turn of the claimer; None if the store refused it, whose messages are kept for the next."""
+        try:
+            return self._claimer.turn(messages)
+        except SchemaOutOfDate:
+            raise
+        except StoreError as error:
+            self._inbox.put_back(messages)
+            self._last_error = error
+            return None
+
+    def _pause(self, failures: int) -> None:
+        delay = min(5.0, 0.1 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.0)
+        self._emitter.emit(StoreRetry("claiming and finishing jobs", str(self._last_error), delay))
+        self._inbox.wake()
+        time.sleep(delay)
+
+    def _sleep(self, next_due: int | None) -> float:
+        """Seconds to wait for something to happen."""
+        timeout = self.settings.poll
+        if next_due is not None and not self._store.has_clock:
+            timeout = min(timeout, max(0.0, (next_due - self._store.now()) / 1e6))
+        return min(timeout, _LOOK_BEHIND) if len(self._ledger) > self.concurrency else timeout
+
+    def _is_due(self, next_due: int | None) -> bool:
+        return next_due is not None and next_due <= self._store.now()
+
+    def _take_late_back(self) -> None:
+        if len(self._ledger) > self.concurrency and (before := self._claimer.behind()) is not None:
+            self._claimer.take_back(self._hosts, older_than=before)
+
+    def _register(self) -> None:
+        with self._store.transaction() as tx:
+            self._claimer.id = self._store.workers.add(
+                tx,
+                name=self.name,
+                machine=self.machine,
+                pid=os.getpid(),
+                queues=self.queues,
+                tasks=sorted(self._tasks.known),
+                concurrency=self.concurrency,
+                processes=self.processes,
+                now=self._store.now(),
+            )
+
+    def _unregister(self) -> None:
+        try:
+            with self._store.transaction() as tx:
+                self._store.workers.end(tx, self._claimer.id, "stopped", self._store.now())
+        except StoreError as error:
+            _log.warning("could not sign off: %s; after lost_after others will see it", error)
+
+    def _found_lost(self) -> None:
+        """Called by the heartbeat: others think that this worker is dead, and have its jobs."""
+        self._is_lost = True
+        self._inbox.wake()
+
+    def _start_anew(self) -> None:
+        self._emitter.emit(WorkerLost(self.name, len(self._ledger)))
+        self._claimer.drop_all("lost")
+        self._register()
+        self._is_lost = False
+
+    def _beaten(self) -> None:
+        for function in self._on_beat:
+            function()
+
+    def _clock_moved(self, loops: list[Loop]) -> None:
+        for loop in loops:
+            loop.wake()
+        self._inbox.wake()
+
+
+def _positive(value: int, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        msg = f"{name}={value!r}: give a whole number from 1"
+        raise UsageError(msg)
+    return value
+
+
+def _refuse_windows() -> None:
+    if sys.platform == "win32":
+        msg = "workers run on Linux and macOS; on Windows the library and enqueue work, so run the worker elsewhere"
+        raise UsageError(msg)

@@ -1,0 +1,313 @@
+"""What a `Job` needs of its yard: reading it again, acting on it, waiting for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from jobyard.errors import BadArguments, InvalidTransition, UnknownTask, WaitTimeout
+from jobyard.model.arguments import Arguments
+from jobyard.model.codec import Codec, Signature
+from jobyard.model.instants import from_micros
+from jobyard.model.newjob import accepted_statuses, options_of
+from jobyard.model.op import Attempt, LogEntry, Op
+from jobyard.model.progress import Progress
+from jobyard.model.references import Ref, Retval
+from jobyard.model.rows import JobRow, OpRow
+from jobyard.model.states import FINAL, STATUSES, Status, op_statuses
+from jobyard.model.traceback import RemoteError, StackTrace
+from jobyard.model.why import Facts, ParentFacts, Reason, WorkerFacts, reasons
+from jobyard.store import Store
+from jobyard.store.control import Effect
+from jobyard.store.driver import Transaction
+from jobyard.store.jobs import as_read
+from jobyard.task import Registry
+
+__all__ = ["JobControl"]
+
+_READ_EVERY = 0.05
+"""Seconds between two reads of a job that is waited for: at most 20 a second."""
+_NET = 1.0
+"""Seconds after which a waiting reader looks even if nobody said that something was committed."""
+_decode_refs = msgspec.json.Decoder(list[Ref]).decode
+
+
+class JobControl:
+    """Acts on the jobs of one store; see `model.job.Control`."""
+
+    def __init__(self, store: Store, tasks: Registry, codec: Codec, user: Callable[[], str | None]) -> None:
+        self._store = store
+        self._tasks = tasks
+        self._codec = codec
+        self._user = user
+        self._worker_names: dict[int, tuple[str, str]] = {}
+
+    @property
+    def identity(self) -> object:
+        return self._store.location
+
+    def row(self, id: int) -> JobRow:
+        now = self._store.now()
+        with self._store.read() as tx:
+            return as_read(self._store.jobs.get(tx, id), now)
+
+    def ops(self, row: JobRow) -> list[Op]:
+        if row.op_count == 1:
+            rows = [_only_op(row)]
+        else:
+            with self._store.read() as tx:
+                rows = self._store.jobs.ops(tx, [row.id]).get(row.id, [])
+        statuses = op_statuses(STATUSES[row.status], row.cursor, row.op_count)
+        return [self._op(op, status) for op, status in zip(rows, statuses, strict=True)]
+
+    def log_entries(self, id: int, newer_than: int | None) -> list[LogEntry]:
+        with self._store.read() as tx:
+            return self._store.records.log(tx, id, newer_than)
+
+    def attempts(self, row: JobRow) -> list[Attempt]:
+        with self._store.read() as tx:
+            past = self._store.jobs.attempts(tx, row.id)
+            worker = self._store.workers.get(tx, row.worker)
+        found = [
+            Attempt(a.number, a.worker, from_micros(a.started_at), from_micros(a.ended_at), a.outcome, self.error(a.error))
+            for a in past
+        ]
+        status = STATUSES[row.status]
+        if row.attempt and row.attempt not in {a.number for a in found} and row.started_at is not None:
+            name = worker.name if worker else None
+            error = self.error(row.error)
+            started, ended = from_micros(row.started_at), from_micros(row.ended_at)
+            found.append(Attempt(row.attempt, name, started, ended, status.value, error))
+        return found
+
+    def progress(self, id: int) -> list[Progress]:
+        with self._store.read() as tx:
+            reports = self._store.records.progress(tx, id)
+        return [Progress(tuple(r.group), r.current, r.total, r.status) for r in reports]
+
+    def error(self, text: str | None) -> RemoteError | None:
+        return RemoteError.from_json(text) if text else None
+
+    def worker(self, id: int) -> tuple[str, str, int] | None:
+        with self._store.read() as tx:
+            found = self._store.workers.get(tx, id)
+        return (found.name, found.machine, found.heartbeat) if found else None
+
+    def wait(self, id: int, timeout: float | None) -> JobRow:
+        row = self.until(id, lambda row: row if STATUSES[row.status] in FINAL else None, timeout)
+        if row is None:
+            msg = f"job {id} has not ended after {timeout:g} s; it goes on"
+            raise WaitTimeout(msg)
+        return row
+
+    def until(self, id: int, found: Callable[[JobRow], Any], timeout: float | None) -> Any:
+        """What *found* makes of the job's row, once it is not None; None at the timeout."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        changed = threading.Event()
+        if (answer := found(self.row(id))) is not None:
+            return answer
+        forget = self._store.driver.listen(changed.set)
+        try:
+            while True:
+                read_at = time.monotonic()
+                if (answer := found(self.row(id))) is not None:
+                    return answer
+                if deadline is not None and time.monotonic() >= deadline:
+                    return None
+                changed.wait(_NET if deadline is None else min(_NET, max(deadline - time.monotonic(), 0)))
+                changed.clear()
+                time.sleep(max(0.0, read_at + _READ_EVERY - time.monotonic()))
+        finally:
+            forget()
+
+    def until_any(self, ids: list[int], timeout: float | None) -> list[int]:
+        """Those of these jobs that have ended, once one has; none at the timeout."""
+
+        def ended(_: JobRow) -> list[int] | None:
+            with self._store.read() as tx:
+                rows = self._store.jobs.get_many(tx, ids)
+            return [id for id in ids if id in rows and STATUSES[rows[id].status] in FINAL] or None
+
+        return self.until(ids[0], ended, timeout) or []
+
+    def cancel(self, id: int) -> tuple[bool, str]:
+        with self._store.transaction() as tx:
+            done, text, effect = self._store.control.cancel(tx, id, self._user(), self._store.now())
+        self._tell(effect)
+        return done, text
+
+    def change_priority(self, id: int, priority: int) -> tuple[bool, str]:
+        with self._store.transaction() as tx:
+            done, text, effect = self._store.control.change_priority(
+                tx, id, priority, self._user(), self._store.now()
+            )
+        self._tell(effect)
+        return done, text
+
+    def retry(self, id: int) -> JobRow:
+        return self._act(id, self._store.control.retry)
+
+    def suspend(self, id: int) -> JobRow:
+        return self._act(id, self._store.control.suspend)
+
+    def resume(self, id: int) -> JobRow:
+        return self._act(id, self._store.control.resume)
+
+    def run_now(self, id: int) -> JobRow:
+        return self._act(id, self._store.control.run_now)
+
+    def mark_unfinished_ops(self, id: int, status: Status, result: Any) -> JobRow:
+        text = None
+        if result is not None:
+            with self._store.read() as tx:
+                row = self._store.jobs.get(tx, id)
+            text = self._codec.encode_result(self._signature(row.task) or _unannotated, result)
+
+        def mark(tx: Transaction, id: int, user: str | None, now: int) -> Effect:
+            return self._store.control.mark_unfinished(tx, id, status, text, user, now)
+
+        return self._act(id, mark)
+
+    def why(self, id: int) -> list[Reason]:
+        store, now = self._store, self._store.now()
+        with store.read() as tx:
+            row = as_read(store.jobs.get(tx, id), now)
+            queue = store.queues.get(tx, row.queue)
+            workers = store.workers.alive(tx)
+            parents = store.jobs.parents(tx, id) if row.open_parents else []
+        error = self.error(row.error)
+        return reasons(
+            Facts(
+                job=id,
+                status=STATUSES[row.status],
+                queue=row.queue,
+                task=row.task,
+                due=row.due,
+                now=now,
+                store=store.location,
+                paused=queue.paused,
+                workers=[WorkerFacts(w.name, _names(w.queues), frozenset(w.tasks)) for w in workers],
+                parents=[
+                    ParentFacts(parent, task, STATUSES[code], accepted_statuses(accepted))
+                    for parent, accepted, is_open, code, task, _ in parents
+                    if is_open and code is not None
+                ],
+                open_parents=row.open_parents,
+                failures=row.failures,
+                last_error=error.summary if error else None,
+                suspended=options_of(row.options).suspended,
+            )
+        )
+
+    def stack(self, id: int, timeout: float) -> StackTrace:
+        store = self._store
+        with store.read() as tx:
+            row = store.jobs.get(tx, id)
+            stored = store.requests.last_stack(tx, id)
+        status = STATUSES[row.status]
+        if status not in (Status.RUNNING, Status.CANCELING):
+            if stored is None:
+                msg = f"job {id} is {status}: only a running job has a stack, and no timeout of this one left any"
+                raise InvalidTransition(msg)
+            return StackTrace.from_json(stored)
+        with store.transaction() as tx:
+            request = store.requests.ask(tx, "stack", row, store.now())
+        store.driver.notify(everywhere=True)
+        return StackTrace.from_json(self._answer(id, request, timeout))
+
+    def _answer(self, id: int, request: int, timeout: float) -> str:
+        def answered(_: JobRow) -> tuple[str | None] | None:
+            with self._store.read() as tx:
+                answer, at = self._store.requests.answered(tx, request)
+            return None if at is None else (answer,)
+
+        found = self.until(id, answered, timeout)
+        if found is None or found[0] is None:
+            msg = f"job {id}: its worker gave no stack within {timeout:g} s; it may just have ended, or its worker hangs"
+            raise WaitTimeout(msg)
+        text: str = found[0]
+        return text
+
+    def _act(self, id: int, action: Callable[[Transaction, int, str | None, int], Effect]) -> JobRow:
+        with self._store.transaction() as tx:
+            effect = action(tx, id, self._user(), self._store.now())
+        self._tell(effect)
+        return self.row(id)
+
+    def _tell(self, effect: Effect) -> None:
+        if effect.ready or effect.asked or effect.ended:
+            self._store.driver.notify(everywhere=effect.ready or effect.asked)
+
+    def _op(self, row: OpRow, status: Status) -> Op:
+        args, kwargs = self._arguments(row)
+        return Op.of_row(
+            row,
+            status,
+            args,
+            kwargs,
+            self._result(row.task, row.result),
+            self.error(row.error),
+            lambda: [entry for entry in self.log_entries(row.job, None) if entry.op == row.index],
+        )
+
+    def _arguments(self, row: OpRow) -> Arguments:
+        """The arguments as they were given: typed where the task is known here, references as `Retval`."""
+        signature = self._signature(row.task)
+        if signature is not None and not row.refs:
+            try:
+                return self._codec.decode_arguments(signature, row.args)
+            except BadArguments:
+                pass  # the task has changed since: show what is stored
+        args, kwargs = self._codec.decode_any_arguments(row.args)
+        for ref in _decode_refs(row.refs) if row.refs else ():
+            _put(args, kwargs, ref)
+        return args, kwargs
+
+    def _result(self, task: str, text: str | None) -> Any:
+        signature = self._signature(task)
+        if signature is not None and text is not None:
+            try:
+                return self._codec.decode_result(signature, text)
+            except (BadArguments, ValueError):
+                pass
+        return self._codec.decode_any(text)
+
+    def _signature(self, task: str) -> Signature | None:
+        try:
+            found: Signature = self._tasks.get(task).signature
+        except UnknownTask:
+            return None
+        return found
+
+
+def _only_op(row: JobRow) -> OpRow:
+    return OpRow(
+        row.id, 0, row.task, row.args, row.refs, row.priority, row.result, row.error, row.started_at, row.exec_at,
+        row.ended_at,
+    )  # fmt: skip
+
+
+def _put(args: list[Any] | tuple[Any, ...], kwargs: Mapping[str, Any], ref: Ref) -> None:
+    """Put a reference where the stored arguments have a place for it."""
+    target: Any = args if isinstance(ref.path[0], int) else kwargs
+    for step in ref.path[:-1]:
+        target = target[step]
+    try:
+        target[ref.path[-1]] = Retval(job=ref.job, op=ref.op, name=ref.name)
+    except TypeError:
+        pass  # inside a tuple: the place stays None
+
+
+def _names(names: list[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)
+
+
+def _unannotated_result():  # type: ignore[no-untyped-def]
+    """Stands for a task that this process does not know."""
+
+
+_unannotated = Signature.of(_unannotated_result)

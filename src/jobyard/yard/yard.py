@@ -1,0 +1,522 @@
+"""The yard itself: a thin facade over the store, the registry and the settings."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, Unpack
+
+from jobyard.config import Settings, load_settings
+from jobyard.context import Link
+from jobyard.errors import BadArguments, UsageError, WaitTimeout
+from jobyard.model.codec import Codec, JsonCodec
+from jobyard.model.durations import seconds
+from jobyard.model.events import Emitter, Event, Happening, JobEnqueued
+from jobyard.model.instants import to_micros
+from jobyard.model.job import Job
+from jobyard.model.newjob import NewJob
+from jobyard.model.op import Op
+from jobyard.model.retry import Retry
+from jobyard.model.standalone import check_priority
+from jobyard.model.states import CODES, STATUSES, Status
+from jobyard.store import Store, TimeSource, open_store
+from jobyard.store.events import EventFilter
+from jobyard.store.filters import JobFilter, count_jobs, find_jobs
+from jobyard.store.foreign import async_transaction_on, transaction_on
+from jobyard.store.insert import Stored
+from jobyard.store.plans import arun, run
+from jobyard.store.prune import Pruned, prune
+from jobyard.task import CallKeywords, CallOptions, Decorator, Registry, new_job
+from jobyard.worker import Worker
+from jobyard.yard.changes import NO_CHANGE, Change, _NoChange, change_of
+from jobyard.yard.control import JobControl
+from jobyard.yard.link import Linking
+from jobyard.yard.queues import QueueInfo, QueueList, set_options
+from jobyard.yard.statement import insert_statement
+
+__all__ = ["Yard"]
+
+H = TypeVar("H", bound=Happening)
+F = TypeVar("F", bound=Callable[[], object])
+
+_log = logging.getLogger("jobyard")
+_READY = frozenset({CODES["queued"]})
+_COUNTED = ("queue", "status", "task", "definition", "requester", "priority")
+_FOUND = TypeVar("_FOUND")
+_UNSET: Any = object()
+
+
+class Yard:
+    """
+    A place for tasks and jobs, at one store.
+
+    Thread-safe; it opens nothing before its first use. A SQLite file is made and installed then.
+
+    >>> yard = Yard("sqlite:///doctest.db")
+    >>> @yard.task(name="double")
+    ... def double(n: int) -> int:
+    ...     return 2 * n
+    >>> double(4)
+    8
+
+    Args:
+        url: the store; by default the setting, else ``sqlite:///jobyard.db`` in the working directory.
+        clock: tells the time instead of the database's clock, for tests: `jobyard.testing.Clock`.
+        codec: how arguments and results are stored; by default typed JSON.
+        settings: any of the settings, over file and environment.
+
+    Raises:
+        ConfigError: a setting is unknown or has a bad value.
+    """
+
+    def __init__(
+        self, url: str | None = None, *, clock: TimeSource | None = None, codec: Codec | None = None, **settings: Any
+    ) -> None:
+        self.settings: Settings = load_settings({"url": url, **settings})
+        self.clock = clock
+        self.codec: Codec = codec or JsonCodec()
+        self.emitter = Emitter()
+        self.tasks = Registry()
+        self.task = Decorator(self.tasks, self)
+        """Makes a task of a function, an ``async def`` or a dataclass with ``run``: ``@yard.task(queue="images")``."""
+        self.store: Store = open_store(self.settings.url, busy_timeout=self.settings.busy_timeout, clock=clock)
+        self.control = JobControl(self.store, self.tasks, self.codec, lambda: self.settings.user)
+        self.queues = QueueList(self.store, lambda: self.settings.user)
+        self._started: list[Callable[[], object]] = []
+        self._stopped: list[Callable[[], object]] = []
+
+    @property
+    def url(self) -> str:
+        return self.settings.url
+
+    @property
+    def max_payload(self) -> int:
+        return self.settings.max_payload
+
+    def __repr__(self) -> str:
+        return f"<Yard {self.store.location}>"
+
+    def install(self) -> None:
+        """Make the tables, if they are not there."""
+        self.store.upgrade()
+
+    def upgrade(self) -> list[int]:
+        """Bring the tables to this version of jobyard; returns the numbers of the migrations applied."""
+        return self.store.upgrade()
+
+    def uninstall(self) -> None:
+        """Drop the tables of jobyard, and with them all jobs."""
+        self.store.uninstall()
+
+    def close(self) -> None:
+        """Close all connections. A later use opens new ones."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def enqueue(self, *ops: Op, **options: Unpack[CallKeywords]) -> Job[Any]:
+        """
+        Store one job of these ops (``task.op(...)``), which run one after another.
+
+        Args:
+            options: those of ``task.using``.
+
+        Raises:
+            BadArguments: there is no op, or an option does not fit.
+            QueueClosed: the queue is drained.
+        """
+        call = CallOptions().merged(options)
+        return self.enqueue_new(new_job(ops, call, self.tasks), call.connection)
+
+    async def aenqueue(self, *ops: Op, **options: Unpack[CallKeywords]) -> Job[Any]:
+        """`enqueue` for coroutines: the event loop goes on meanwhile."""
+        call = CallOptions().merged(options)
+        return await self.aenqueue_new(new_job(ops, call, self.tasks), call.connection)
+
+    def new(self, *ops: Op, **options: Unpack[CallKeywords]) -> NewJob:
+        """The job that `enqueue` would store, for `enqueue_many`; nothing is stored."""
+        call = CallOptions().merged(options)
+        if call.connection is not None:
+            msg = "connection= belongs to the call that stores: give it to enqueue_many(..., connection=)"
+            raise UsageError(msg)
+        return new_job(ops, call, self.tasks)
+
+    def enqueue_many(self, jobs: Iterable[NewJob], *, connection: Any = None) -> list[Job[Any]]:
+        """
+        Store all of these jobs or none, in one transaction.
+
+        In them ``after=[-1]`` and ``retval(-1)`` mean the job before in this list, as in Ganeti.
+
+        Raises:
+            UnknownJob: one depends on a job that does not exist.
+            DependencyCycle: one depends on itself or on a later one.
+            QueueClosed: a queue is drained.
+        """
+        new_jobs = _checked(jobs)
+        stored = self._store(new_jobs, connection) if new_jobs else []
+        return [Job.of_row(row, self.control, self, existing=existing) for row, existing in stored]
+
+    async def aenqueue_many(self, jobs: Iterable[NewJob], *, connection: Any = None) -> list[Job[Any]]:
+        """`enqueue_many` for coroutines; *connection* may be an async one."""
+        new_jobs = _checked(jobs)
+        if connection is None:
+            import asyncio  # costs more to import than the rest of jobyard
+
+            return await asyncio.to_thread(self.enqueue_many, new_jobs)
+        transaction = await async_transaction_on(connection, self.store)
+        stored = await arun(self.store.jobs.inserter.insert(new_jobs, self.store.now()), transaction)
+        return [Job.of_row(row, self.control, self, existing=existing) for row, existing in stored]
+
+    def enqueue_new(self, new: NewJob, connection: Any = None) -> Job[Any]:
+        """Store one `NewJob`, on the caller's connection if one is given."""
+        _check(new)
+        [stored] = self._store([new], connection)
+        return Job.of_row(stored.row, self.control, self, existing=stored.existing)
+
+    async def aenqueue_new(self, new: NewJob, connection: Any = None) -> Job[Any]:
+        """`enqueue_new` for coroutines."""
+        [job] = await self.aenqueue_many([new], connection=connection)
+        return job
+
+    def insert_statement(self, new: NewJob, paramstyle: str = "named") -> tuple[str, Any]:
+        """
+        One statement, and its parameters, that stores a simple job on a connection jobyard does not know.
+
+        Args:
+            new: what ``task.new(...)`` made: one op, without dependencies, unique key, token or expiry.
+            paramstyle: ``named`` (``:x``), ``qmark`` (``?``), ``format`` (``%s``), ``pyformat`` (``%(x)s``),
+                ``numeric`` (``:1``) or ``numeric_dollar`` (``$1``).
+
+        Raises:
+            UsageError: the job is not of that kind. A drained queue takes none either: no row is inserted then.
+        """
+        _check(new)
+        return insert_statement(self.store, new, paramstyle)
+
+    def job(self, id: int) -> Job[Any]:
+        """The job with this id. Raises `UnknownJob`."""
+        if isinstance(id, bool) or not isinstance(id, int):
+            msg = f"id={id!r}: the id of a job is a whole number"
+            raise BadArguments(msg)
+        return Job.of_row(self.control.row(id), self.control, self)
+
+    def jobs(
+        self,
+        *,
+        status: Status | str | Collection[Status | str] | None = None,
+        queue: str | Collection[str] | None = None,
+        task: str | Collection[str] | None = None,
+        definition: str | None = None,
+        requester: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        order: Literal["id", "-id"] = "-id",
+        limit: int | None = 100,
+    ) -> list[Job[Any]]:
+        """
+        The jobs that fit, newest first.
+
+        Args:
+            since: received at or after this instant.
+            until: received before this instant.
+            order: ``"id"`` for oldest first.
+            limit: the most that come back; None for all.
+        """
+        if order not in ("id", "-id"):
+            msg = f"order={order!r}: give 'id' (oldest first) or '-id'"
+            raise BadArguments(msg)
+        filter = JobFilter(
+            statuses=_statuses(status),
+            queues=_several(queue),
+            tasks=_several(task),
+            definition=definition,
+            requester=requester,
+            since=_instant(since, "since"),
+            until=_instant(until, "until"),
+            newest_first=order == "-id",
+            limit=limit,
+        )
+        now = self.store.now()
+        with self.store.read() as tx:
+            rows = find_jobs(tx, filter, now)
+        return [Job.of_row(row, self.control, self) for row in rows]
+
+    def count(self, by: Sequence[str] | str = ("queue", "status")) -> Any:
+        """
+        How many jobs there are, as a dict from the values of *by* (a tuple) to numbers; for ``by=()`` one number.
+
+        Args:
+            by: some of ``queue status task definition requester priority``.
+        """
+        names = (by,) if isinstance(by, str) else tuple(by)
+        unknown = [name for name in names if name not in _COUNTED]
+        if unknown:
+            msg = f"by={unknown[0]!r}: jobs are counted by {', '.join(_COUNTED)}"
+            raise BadArguments(msg)
+        now = self.store.now()
+        with self.store.read() as tx:
+            rows = count_jobs(tx, names, JobFilter(), now)
+        if not names:
+            return rows[0][0]
+        return {_group(names, row[:-1]): row[-1] for row in rows}
+
+    def wait(self, jobs: Iterable[Job[Any]], timeout: float | None = None) -> list[Job[Any]]:
+        """
+        Wait until all of these jobs have ended; returns them, refreshed.
+
+        Raises:
+            WaitTimeout: some had not ended after *timeout* seconds in all.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        return [job.wait(None if deadline is None else max(0.0, deadline - time.monotonic())) for job in jobs]
+
+    def as_completed(self, jobs: Iterable[Job[Any]], timeout: float | None = None) -> Iterator[Job[Any]]:
+        """
+        Yield these jobs as they end, refreshed.
+
+        Raises:
+            WaitTimeout: some had not ended after *timeout* seconds in all.
+        """
+        left = {job.id: job for job in jobs}
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while left:
+            remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ended = self.control.until_any(list(left), remaining)
+            if not ended:
+                msg = f"{len(left)} jobs have not ended after {timeout:g} s; they go on"
+                raise WaitTimeout(msg)
+            for id in ended:
+                yield left.pop(id).refresh()
+
+    def wait_for_change(
+        self,
+        id: int,
+        fields: Sequence[str],
+        previous: Sequence[Any] | None = None,
+        newer_than: int | None = None,
+        timeout: float | None = None,
+    ) -> Change | _NoChange:
+        """
+        Wait until a job's fields differ from *previous*, or its log has entries newer than *newer_than*.
+
+        At once if *previous* is None or the job has ended. The store is read at most 20 times a second.
+
+        Returns:
+            The fields' values and the new entries, or `NO_CHANGE` after *timeout* seconds.
+
+        Raises:
+            UnknownJob: there is no such job.
+            UnknownField: jobs have no such field.
+        """
+        self.job(id).get_info(fields)
+
+        def look(row: Any) -> Change | None:
+            return change_of(Job.of_row(row, self.control, self), fields, previous, newer_than)
+
+        found: Change | None = self.control.until(id, look, timeout)
+        return NO_CHANGE if found is None else found
+
+    def queue(
+        self,
+        name: str,
+        *,
+        priority: int | None = _UNSET,
+        retry: int | bool | Retry | None = _UNSET,
+        timeout: Any = _UNSET,
+        aging: Any = _UNSET,
+    ) -> QueueInfo:
+        """
+        Set options of a queue, for jobs whose call and task say nothing. None takes an option back.
+
+        Args:
+            name: of the queue.
+            priority: of its jobs.
+            retry: attempts in all, True for 10, or a `Retry`.
+            timeout: of an attempt.
+            aging: the wait that counts as one step more urgent.
+        """
+        changes: dict[str, Any] = {}
+        if priority is not _UNSET:
+            changes["priority"] = None if priority is None else check_priority(priority)
+        if retry is not _UNSET:
+            changes["retry"] = retry if retry is None or isinstance(retry, Retry) else Retry(10 if retry is True else retry)
+        for key, value in (("timeout", timeout), ("aging", aging)):
+            if value is not _UNSET:
+                changes[key] = None if value is None else _seconds(value, key)
+        if changes:
+            set_options(self.store, name, changes, self.settings.user)
+        return self.queues.get(name)
+
+    def events(
+        self,
+        *,
+        kind: str | None = None,
+        job: int | Job[Any] | None = None,
+        definition: str | None = None,
+        machine: str | None = None,
+        user: str | None = None,
+        since: datetime | None = None,
+        limit: int | None = 100,
+    ) -> list[Event]:
+        """The lines of the audit trail that fit, newest first."""
+        number = job.id if isinstance(job, Job) else job
+        filter = EventFilter(kind, number, definition, machine, user, _instant(since, "since"), None, limit)
+        with self.store.read() as tx:
+            return self.store.events.find(tx, filter)
+
+    def prune(self, *, dry_run: bool = False) -> Pruned:
+        """Delete what is older than the settings keep, in small batches; returns how much of what."""
+        settings = self.settings
+        return prune(
+            self.store, keep=settings.keep, keep_failed=settings.keep_failed, now=self.store.now(), dry_run=dry_run
+        )
+
+    def worker(
+        self,
+        queues: Iterable[str] | str | None = None,
+        concurrency: int | None = None,
+        processes: int | None = None,
+        name: str | None = None,
+    ) -> Worker:
+        """
+        A worker of this yard; None takes the setting.
+
+        Args:
+            queues: those it serves, in claim order across all of them; by default all.
+            concurrency: how many jobs it runs at the same time.
+            processes: over how many child processes these slots are spread; 1 is this process.
+            name: what others see it under.
+        """
+        served = (queues,) if isinstance(queues, str) else tuple(queues or self.settings.queues)
+        return Worker(
+            self.store,
+            self.tasks,
+            self.settings,
+            queues=served or None,
+            concurrency=concurrency,
+            processes=processes,
+            name=name,
+            codec=self.codec,
+            link=self.link(),
+            emitter=self.emitter,
+            owner=self,
+        )
+
+    def link(self) -> Link:
+        """What running code needs of this yard; for workers and their children."""
+        return Linking(self).link()
+
+    def on(self, kind: type[H]) -> Callable[[Callable[[H], _FOUND]], Callable[[H], _FOUND]]:
+        """Subscribe to what happens: ``@yard.on(JobFinished)``. One that raises is logged and stops nothing."""
+
+        def subscribe(subscriber: Callable[[H], _FOUND]) -> Callable[[H], _FOUND]:
+            self.emitter.on(kind, subscriber)
+            return subscriber
+
+        return subscribe
+
+    def on_start(self, function: F) -> F:
+        """Have *function* run in each worker process and child before its first job."""
+        self._started.append(function)
+        return function
+
+    def on_stop(self, function: F) -> F:
+        """Have *function* run in each worker process and child after its last job."""
+        self._stopped.append(function)
+        return function
+
+    def process_started(self) -> None:
+        """Run what `on_start` registered; called by workers."""
+        _call_all(self._started)
+
+    def process_stopped(self) -> None:
+        """Run what `on_stop` registered; called by workers."""
+        _call_all(self._stopped)
+
+    def _store(self, jobs: Sequence[NewJob], connection: Any) -> list[Stored]:
+        store = self.store
+        if connection is not None:
+            return run(store.jobs.inserter.insert(jobs, store.now()), transaction_on(connection, store))
+        with store.transaction() as tx:
+            stored = store.jobs.insert(tx, jobs, store.now())
+        new = [row for row, existing in stored if not existing]
+        store.driver.notify(everywhere=any(row.status in _READY for row in new))
+        if self.emitter.wants(JobEnqueued):
+            for row in new:
+                self.emitter.emit(JobEnqueued(row.id, row.queue, row.task))
+        return stored
+
+
+def _checked(jobs: Iterable[NewJob]) -> list[NewJob]:
+    new_jobs = list(jobs)
+    for new in new_jobs:
+        _check(new)
+    return new_jobs
+
+
+def _check(new: NewJob) -> None:
+    if not isinstance(new, NewJob):
+        msg = f"{new!r} is no new job: make one with task.new(...) or yard.new(...)"
+        raise BadArguments(msg)
+    for op in new.ops:
+        for ref in op.refs:
+            if ref.name is not None:
+                msg = f"retval({ref.name!r}) stands for a definition's result, which only a definition can have"
+                raise BadArguments(msg)
+
+
+def _statuses(status: Status | str | Collection[Status | str] | None) -> tuple[Status, ...] | None:
+    if status is None:
+        return None
+    given = [status] if isinstance(status, str) else list(status)
+    try:
+        return tuple(Status(each) for each in given)
+    except ValueError:
+        bad = next(each for each in given if each not in list(Status))
+        msg = f"status={bad!r}: the statuses are {', '.join(Status)}"
+        raise BadArguments(msg) from None
+
+
+def _several(names: str | Collection[str] | None) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def _instant(instant: datetime | None, name: str) -> int | None:
+    if instant is None:
+        return None
+    try:
+        return to_micros(instant)
+    except (ValueError, AttributeError, TypeError) as error:
+        msg = f"{name}: {error}"
+        raise BadArguments(msg) from error
+
+
+def _seconds(value: Any, name: str) -> float:
+    try:
+        return seconds(value, name)
+    except ValueError as error:
+        raise BadArguments(str(error)) from error
+
+
+def _group(names: Sequence[str], values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(STATUSES[value] if name == "status" else value for name, value in zip(names, values, strict=True))
+
+
+def _call_all(functions: Iterable[Callable[[], object]]) -> None:
+    for function in functions:
+        try:
+            function()
+        except Exception:
+            _log.exception("%r failed", function)
+
