@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from tests.worker.support import PlainTask, link, task
@@ -73,7 +74,7 @@ def runaway() -> None:
 
 def hang() -> None:
     """Holds the interpreter for good."""
-    ctypes.PyDLL(None).sleep(3600)
+    sum(range(10**13))
 
 
 def flood(lines: int) -> None:
@@ -123,14 +124,20 @@ def spin_until_canceled() -> None:
     ctx.check_canceled()
 
 
+@dataclass
+class Known:
+    """The tasks, where a yard has its registry."""
+
+    known: dict[str, PlainTask]
+
+
 class App:
     """What a yard is to its children."""
 
     codec = JSON
 
     def __init__(self, *functions: Callable[..., Any]) -> None:
-        made = [task(function) for function in functions]
-        self.tasks: dict[str, PlainTask] = {one.name: one for one in made}
+        self.tasks = Known({function.__name__: task(function) for function in functions})
 
     def link(self) -> Link:
         from jobyard.model.newjob import NewJob

@@ -267,7 +267,7 @@ class Ready(msgspec.Struct, array_like=True, tag="ready"):
 
 
 class Worn(msgspec.Struct, array_like=True, tag="worn"):
-    """A child asks to be replaced, and says why: its share of jobs or memory is used up, or a job left a trace in it."""
+    """A child asks to be replaced, and says why: it has served its share, or a job left a trace in it."""
 
     why: str
 

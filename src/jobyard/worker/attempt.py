@@ -271,8 +271,8 @@ class Attempt:
         return min(due, self.expired_at())
 
     def expired_at(self) -> float:
-        """When it has run, or been silent, for too long."""
-        if self.why == "timeout":
+        """When it has run, or been silent, for too long; never again once that is known."""
+        if self.late is not None:
             return math.inf
         allowed = self.run.heartbeat_timeout
         return self.deadline if allowed is None else min(self.deadline, self.beaten_at + allowed)

@@ -53,14 +53,14 @@ def main() -> None:
     except BaseException as error:
         wire.send([Ready(error=encode(capture(error)))])
         raise
-    _serve(app, host, wire)
+    _serve(host, wire)
 
 
-def _serve(app: Any, host: SharedHost, wire: Wire) -> None:
-    link = app.link()
+def _serve(host: SharedHost, wire: Wire) -> None:
+    link = host.shop.link
     host.start()
     link.started()
-    wire.send([Ready(sorted(app.tasks))])
+    wire.send([Ready(sorted(host.shop.tasks))])
     threading.Thread(target=_listen, args=(host, wire), name="jobyard-listen", daemon=True).start()
     host.serve()
     link.stopped()
@@ -96,7 +96,7 @@ class SharedHost(Host):
 
     def __init__(self, app: Any, setup: Setup, wire: Wire, cells: memoryview) -> None:
         super().__init__(
-            app.tasks, slots=setup.slots, send=wire.send, codec=app.codec, link=app.link(), options=setup.options
+            app.tasks.known, slots=setup.slots, send=wire.send, codec=app.codec, link=app.link(), options=setup.options
         )
         self._cells = cells
         self._jobs = 0

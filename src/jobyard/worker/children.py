@@ -60,7 +60,7 @@ class Children:
     Starts and watches child processes.
 
     Args:
-        app: ``module:attribute`` of the object that children import: with `tasks` (a mapping), `codec` and `link()`.
+        app: ``module:attribute`` of the yard, which children import: its `tasks.known`, `codec` and `link()`.
         send: takes what the runs in all children say.
         options: settings, for the hosts in the children too.
     """
@@ -142,6 +142,8 @@ class Children:
     def say(self, messages: Upstream) -> None:
         """Send this to the claimer, when the lock is free again."""
         self._unsent += messages
+        if threading.current_thread() is not self._thread:
+            self._ring()
 
     def write_later(self, child: ChildProcess) -> None:
         """Call after `tell` and `give`: what the socket did not take is written when it does."""

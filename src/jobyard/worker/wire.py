@@ -33,7 +33,7 @@ class Setup(msgspec.Struct):
     """What a child needs to know before it can serve."""
 
     app: str
-    """``module:attribute`` of the object that has `tasks`, `codec` and `link`."""
+    """``module:attribute`` of the object that has `tasks.known`, `codec` and `link()`: a yard."""
     path: list[str]
     """`sys.path`."""
     python_path: str | None
