@@ -20,7 +20,7 @@ from jobyard.errors import ConfigError
 from jobyard.model.durations import seconds
 from jobyard.model.sizes import size
 
-__all__ = ["FILE", "SETTINGS", "LogLimit", "Settings", "command_line", "load_settings", "set_command_line"]
+__all__ = ["FILE", "SETTINGS", "LogLimit", "Settings", "command_line", "load_settings", "notify_socket", "set_command_line"]
 
 T = TypeVar("T")
 
@@ -259,6 +259,11 @@ def _with_beats(settings: Settings) -> Settings:
         f"lost_after={settings.lost_after:g} ({settings.sources['lost_after']})"
     )
     raise ConfigError(msg)
+
+
+def notify_socket(environ: Mapping[str, str] | None = None) -> str | None:
+    """Where systemd listens for what a service says of itself; None if nobody does."""
+    return (os.environ if environ is None else environ).get("NOTIFY_SOCKET") or None
 
 
 def _current_user() -> str | None:

@@ -235,6 +235,11 @@ class Jobs:
         """Give these jobs (id, rank) another place in the order, unless they have begun."""
         tx.execute(self.sql.rerank, {"rows": json_text(ranks)})
 
+    def count_ready(self, tx: Transaction) -> int:
+        """How many jobs are ready to be claimed: a look at one index, for displays."""
+        count: int = tx.fetch(self.sql.count_ready)[0][0]
+        return count
+
     def count_due(self, tx: Transaction, now: int) -> int:
         """How many jobs are ready or running."""
         count: int = tx.fetch(self.sql.count_due, {"now": now})[0][0]

@@ -121,6 +121,11 @@ class Worker:
         return len(self._ledger)
 
     @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stops > 0
+
+    @property
     def done(self) -> Summary:
         """What it has done so far; `left` is not counted."""
         return self._claimer.tally.summary(0)

@@ -208,6 +208,9 @@ select queue, case when status = 0 and due <= :now then 1 else status end, count
 -- name: count_all
 select count(*) from jobs
 
+-- name: count_ready
+select count(*) from jobs where status = 1
+
 -- name: count_due
 select count(*) from jobs where status in (1, 4, 5) or (status = 0 and due <= :now)
 
