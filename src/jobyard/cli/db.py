@@ -1,0 +1,96 @@
+"""``jobyard db``: the tables."""
+
+from __future__ import annotations
+
+import click
+
+from jobyard.cli import format, output
+from jobyard.cli.command import Noun, json_option
+from jobyard.cli.failure import FAILED, Failure
+from jobyard.cli.session import Session, pass_session
+from jobyard.store import migrate
+
+__all__ = ["command"]
+
+
+@click.command(cls=Noun, name="db")
+def command() -> None:
+    """
+    Install, upgrade and remove the tables.
+
+    \b
+    Examples:
+      jobyard db status
+      jobyard db upgrade --print
+    """
+
+
+@command.command("upgrade")
+@click.option("--print", "only_print", is_flag=True, help="Print the SQL instead of running it.")
+@pass_session
+def upgrade(session: Session, only_print: bool) -> None:
+    """
+    Bring the tables to this version of jobyard; a new database gets them.
+
+    \b
+    Examples:
+      jobyard db upgrade
+      jobyard db upgrade --print | less
+    """
+    yard = session.yard()
+    if only_print:
+        sql = migrate.pending_sql(yard.store.driver)
+        output.line(sql.rstrip() or "-- nothing to do")
+        return
+    applied = yard.upgrade()
+    done = f"applied {format.plural(len(applied), 'migration')}" if applied else "nothing to do"
+    output.line(f"{yard.store.location}: {done}, version {migrate.status(yard.store.driver).current}")
+
+
+@command.command("status")
+@json_option
+@pass_session
+def status(session: Session, as_json: bool) -> None:
+    """
+    Show where the jobs lie and which version the tables have; 1 if it is not the one needed.
+
+    \b
+    Examples:
+      jobyard db status --json
+    """
+    yard = session.yard()
+    found = migrate.status(yard.store.driver)
+    if as_json:
+        output.print_json(
+            {
+                "location": yard.store.location,
+                "current": found.current,
+                "needed": found.needed,
+                "up_to_date": found.up_to_date,
+            }
+        )
+    else:
+        state = f"version {found.current}" if found.current else "not installed"
+        verdict = "up to date" if found.up_to_date else f"version {found.needed} is needed: run jobyard db upgrade"
+        output.line(f"{yard.store.location}: {state}, {verdict}")
+    if not found.up_to_date:
+        raise click.exceptions.Exit(FAILED)
+
+
+@command.command("uninstall")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_session
+def uninstall(session: Session, yes: bool) -> None:
+    """
+    Drop the tables, and with them all jobs.
+
+    \b
+    Examples:
+      jobyard db uninstall --yes
+    """
+    yard = session.yard()
+    if not yes and not click.confirm(f"Drop all jobs in {yard.store.location}?", err=True):
+        msg = "nothing was dropped"
+        raise Failure(msg)
+    yard.uninstall()
+    output.line(f"{yard.store.location}: the tables are gone")

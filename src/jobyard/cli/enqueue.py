@@ -1,0 +1,104 @@
+"""``jobyard enqueue``."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jobyard.cli import output
+from jobyard.cli.command import Command, json_option
+from jobyard.cli.data import job_data
+from jobyard.cli.failure import FAILED
+from jobyard.cli.params import DUE, DURATION, JSON, NAMED_JSON, PARENT
+from jobyard.cli.session import Session, pass_session
+from jobyard.model.codec import from_json
+from jobyard.model.states import Status
+
+if TYPE_CHECKING:
+    from jobyard.model.job import Job
+
+__all__ = ["command"]
+
+_UNIQUE = "\0"
+"""``--unique`` without a key; no key of a user's can be this."""
+
+
+@click.command("enqueue", cls=Command)
+@click.argument("task")
+@click.option("--arg", "args", type=JSON, multiple=True, metavar="JSON", help="The next argument by position.")
+@click.option("--kwarg", "kwargs", type=NAMED_JSON, multiple=True, metavar="NAME=JSON", help="An argument by name.")
+@click.option("--queue", metavar="NAME", help="The queue; by default the task's.")
+@click.option("--priority", type=click.IntRange(-20, 19), help="From -20 (most urgent) to 19.")
+@click.option("--due", type=DUE, metavar="WHEN", help="Not before a time like 2025-11-03T09:30, or a wait like 5m.")
+@click.option(
+    "--after", type=PARENT, multiple=True, metavar="ID[:STATUS,...]",
+    help="Wait for this job to succeed, or to end in one of these statuses; may be repeated.",
+)  # fmt: skip
+@click.option(
+    "--unique", is_flag=False, flag_value=_UNIQUE, metavar="[KEY]",
+    help="At most one unfinished job with this key; without one: of this task with these arguments.",
+)  # fmt: skip
+@click.option("--token", metavar="TEXT", help="A repeat with the same token gives the first job.")
+@click.option("--title", metavar="TEXT", help="What people see in place of the task's name.")
+@click.option("--requester", metavar="NAME", help="Who asks for it.")
+@click.option("--tag", "tags", multiple=True, metavar="NAME", help="A tag; may be repeated.")
+@click.option("--expires", type=DURATION, metavar="DURATION", help="Cancel it if it has not begun by then.")
+@click.option("--wait", is_flag=True, help="Wait for its end and print its result; 1 unless it succeeded.")
+@click.option("--timeout", type=DURATION, metavar="DURATION", help="How long --wait waits.")
+@json_option
+@pass_session
+def command(
+    session: Session,
+    task: str,
+    args: tuple[Any, ...],
+    kwargs: tuple[tuple[str, Any], ...],
+    as_json: bool,
+    wait: bool,
+    timeout: float | None,
+    **options: Any,
+) -> None:
+    """
+    Store a job and print its id.
+
+    The arguments are JSON and are checked against the annotations of the task before anything is stored.
+
+    \b
+    Examples:
+      jobyard --app shop.jobs enqueue shop.jobs:thumbnail --arg '"cat.png"' --kwarg width=100
+      jobyard --app shop.jobs enqueue shop.jobs:report --due 6h --after 12 --after 13:succeeded,failed
+      jobyard --app shop.jobs enqueue shop.jobs:total --arg '[1, 2]' --wait
+    """
+    found = session.app().tasks.get(task)
+    positional, named = from_json(found.signature, args, dict(kwargs))
+    job: Job[Any] = found.using(**_options(**options)).enqueue(*positional, **named)
+    if job.existing:
+        output.warn(f"job {job.id} existed already: it is {job.status}")
+    if wait:
+        job.wait(timeout)
+    if as_json:
+        output.print_json(job_data(job))
+    elif wait:
+        output.print_json(job.result)
+    else:
+        output.line(job.id)
+    if wait and job.status not in (Status.SUCCEEDED, Status.SKIPPED):
+        raise click.exceptions.Exit(FAILED)
+
+
+def _options(
+    *,
+    due: datetime | timedelta | None,
+    after: tuple[tuple[int, set[str]], ...],
+    unique: str | None,
+    tags: tuple[str, ...],
+    **plain: Any,
+) -> Any:
+    return {
+        **plain,
+        "due": due,
+        "after": dict(after) or None,
+        "unique": True if unique == _UNIQUE else unique,
+        "tags": tags or None,
+    }

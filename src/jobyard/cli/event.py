@@ -1,0 +1,118 @@
+"""``jobyard event``: the audit trail."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from jobyard.cli import format, output
+from jobyard.cli.command import Noun, json_option
+from jobyard.cli.params import PAST
+from jobyard.cli.session import Session, pass_session
+from jobyard.cli.status import cell
+from jobyard.store.events import EventFilter
+
+if TYPE_CHECKING:
+    from jobyard.model.events import Event
+
+__all__ = ["command"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_LOOK_EVERY = 0.5
+_FILTERS = (
+    click.option("--kind", metavar="KIND", help="Of this kind, like cancel, retry or reclaim."),
+    click.option("--job", type=int, metavar="ID", help="About this job."),
+    click.option("--definition", metavar="NAME", help="About this definition."),
+    click.option("--machine", metavar="NAME", help="About this machine."),
+    click.option("--user", metavar="NAME", help="By this user."),
+)
+
+
+def _filters(function: F) -> F:
+    for option in reversed(_FILTERS):
+        function = option(function)
+    return function
+
+
+@click.command(cls=Noun, name="event")
+def command() -> None:
+    """
+    Look at the audit trail: who did what, when, to which job.
+
+    \b
+    Examples:
+      jobyard event list --job 12
+      jobyard event follow --kind reclaim
+    """
+
+
+@command.command("list")
+@_filters
+@click.option("--since", type=PAST, metavar="WHEN", help="Since a time, or an age like 90s, 6h, 7d.")
+@click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="At most so many; 0: all.")
+@json_option
+@pass_session
+def list_events(session: Session, since: datetime | None, limit: int, as_json: bool, **chosen: Any) -> None:
+    """
+    List events, newest first.
+
+    \b
+    Examples:
+      jobyard event list --since 1d --user alice
+    """
+    events = session.yard().events(since=since, limit=limit or None, **chosen)
+    if as_json:
+        output.print_json(events)
+        return
+    table = output.table("id", "at", "kind", "user", "about", "data", right=("id",))
+    for event in events:
+        table.add_row(
+            str(event.id), format.instant(event.at), event.kind, cell(event.user or "-"), cell(_about(event)),
+            cell(_data(event), "dim"),
+        )  # fmt: skip
+    output.show_table(table, empty="no events")
+
+
+@command.command("follow")
+@_filters
+@json_option
+@pass_session
+def follow(session: Session, as_json: bool, **chosen: Any) -> None:
+    """
+    Print events as they happen, until Ctrl-C; with --json each line is one JSON object.
+
+    \b
+    Examples:
+      jobyard event follow --kind cancel
+    """
+    yard = session.yard()
+    newest = max((event.id for event in yard.events(limit=1)), default=0)
+    while True:
+        with yard.store.read() as tx:
+            events = yard.store.events.find(tx, EventFilter(**chosen, after=newest, limit=None))
+        for event in events:
+            newest = event.id
+            if as_json:
+                output.print_json(event, indent=False)
+            else:
+                output.line(_line(event))
+        time.sleep(_LOOK_EVERY)
+
+
+def _line(event: Event) -> str:
+    words = (format.instant(event.at), event.kind, _about(event), f"by {event.user}" if event.user else "", _data(event))
+    return "  ".join(word for word in words if word)
+
+
+def _about(event: Event) -> str:
+    given = (("job", event.job), ("definition", event.definition), ("machine", event.machine))
+    return ", ".join(f"{name} {value}" for name, value in given if value is not None) or "-"
+
+
+def _data(event: Event) -> str:
+    return ", ".join(f"{name}={value}" for name, value in event.data.items())

@@ -1,0 +1,56 @@
+"""How a command ends that could not do what it was told: one line on stderr, and 1 or 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from jobyard import errors
+from jobyard.cli.output import warn
+
+__all__ = ["FAILED", "INTERRUPTED", "WRONG", "Failure", "translated"]
+
+FAILED = 1
+"""Refused, or failed."""
+WRONG = 2
+"""The command makes no sense as it was given; click ends with the same."""
+INTERRUPTED = 130
+
+_REFUSED = (
+    errors.UnknownJob,
+    errors.UnknownQueue,
+    errors.UnknownDefinition,
+    errors.UnknownMachine,
+    errors.InvalidTransition,
+    errors.PreconditionFailed,
+    errors.DependencyCycle,
+    errors.MissingDependencies,
+    errors.QueueClosed,
+    errors.NotFinished,
+)
+"""Usage errors of the library that say something about the jobs and not about the words of the command."""
+
+
+class Failure(click.ClickException):
+    """Ends the command with this text on stderr."""
+
+    def __init__(self, message: str, exit_code: int = FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    def show(self, file: object = None) -> None:
+        warn(f"jobyard: {self.message}")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Whatever jobyard refuses becomes a `Failure`; no traceback of ours reaches a user."""
+    try:
+        yield
+    except errors.JobyardError as error:
+        is_wrong = isinstance(error, errors.UsageError) and not isinstance(error, _REFUSED)
+        raise Failure(str(error), WRONG if is_wrong else FAILED) from error
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(INTERRUPTED) from None

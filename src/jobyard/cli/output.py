@@ -1,0 +1,125 @@
+"""
+The one place that prints.
+
+What a command was asked for goes to stdout; errors, warnings and the lines of a worker go to stderr. On a terminal
+tables are cut to its width; otherwise no value is cut, so that `grep` and `cut` find all of it. rich is loaded by the
+first thing that needs it, since it costs more than the rest of a command; it honours ``NO_COLOR`` by itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+__all__ = [
+    "console",
+    "forbid_colour",
+    "is_terminal",
+    "line",
+    "print_json",
+    "show",
+    "show_table",
+    "stderr_console",
+    "table",
+    "warn",
+]
+
+_PLAIN_WIDTH = 100
+"""Of panels and bars where there is no terminal to ask."""
+
+_colour = {"allowed": True}
+
+
+def forbid_colour() -> None:
+    """Print without colours from now on."""
+    _colour["allowed"] = False
+
+
+def is_terminal() -> bool:
+    """Whether a person looks at stdout."""
+    return sys.stdout.isatty()
+
+
+def console(width: int | None = None) -> Console:
+    """stdout for what has a layout."""
+    return _console(sys.stdout, width)
+
+
+def stderr_console() -> Console:
+    """stderr for what has a layout."""
+    return _console(sys.stderr, None)
+
+
+def _console(file: Any, width: int | None) -> Console:
+    from rich.console import Console
+
+    if width is None and not file.isatty():
+        width = _PLAIN_WIDTH
+    return Console(
+        file=file, width=width, no_color=None if _colour["allowed"] else True, highlight=False, soft_wrap=False
+    )
+
+
+def line(text: object = "") -> None:
+    """One line of plain text on stdout."""
+    click.echo(str(text))
+
+
+def warn(text: object) -> None:
+    """One line of plain text on stderr."""
+    click.echo(str(text), err=True)
+
+
+def show(*things: RenderableType) -> None:
+    """Texts, panels and trees on stdout."""
+    out = console()
+    for thing in things:
+        out.print(thing)
+
+
+def table(*columns: str, right: Iterable[str] = ()) -> Table:
+    """An empty table without lines; give its rows to `add_row` and the whole to `show_table`."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    numeric = set(right)
+    for name in columns:
+        made.add_column(name, justify="right" if name in numeric else "left", no_wrap=True)
+    return made
+
+
+def show_table(made: Table, *, empty: str) -> None:
+    """Print a table, or the line that says that there is nothing, on stderr, where no script takes it for a row."""
+    if not made.row_count:
+        warn(empty)
+        return
+    if is_terminal():
+        console().print(made)
+        return
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    endless = Console(width=100_000)
+    natural = Measurement.get(endless, endless.options, made).maximum
+    for text in _lines(console(natural), made):
+        line(text.rstrip())
+
+
+def _lines(out: Console, made: Table) -> Sequence[str]:
+    with out.capture() as captured:
+        out.print(made)
+    return captured.get().splitlines()
+
+
+def print_json(value: Any, *, indent: bool = True) -> None:
+    """*value* as JSON on stdout; without *indent* in one line, for streams."""
+    from jobyard.cli.data import json_text
+
+    line(json_text(value, indent=indent))

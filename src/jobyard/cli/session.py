@@ -1,0 +1,141 @@
+"""
+What one command works on: the settings of its command line, and the yard they lead to.
+
+Rule: all that the command line says is noted before the application is imported, since importing it makes its yard.
+"""
+
+from __future__ import annotations
+
+import sys
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jobyard.cli import output
+from jobyard.cli.failure import FAILED, WRONG, Failure
+from jobyard.config import Settings, load_settings, set_command_line
+from jobyard.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from jobyard.yard import Yard
+
+__all__ = ["Session", "pass_session"]
+
+_DEFAULT_ATTRIBUTE = "yard"
+
+
+class Session:
+    """One per invocation. Its yard is opened when first asked for."""
+
+    def __init__(self) -> None:
+        self.given: dict[str, Any] = {}
+        """The settings that the command line says."""
+        self._yard: Yard | None = None
+
+    def settings(self) -> Settings:
+        """The settings in force, as far as they are known without the application."""
+        self._note()
+        return load_settings()
+
+    def app_name(self) -> str | None:
+        """Which application is meant: ``module:attribute``, or None."""
+        return self.settings().app
+
+    def yard(self) -> Yard:
+        """The yard of the application, else a plain one of the settings, which knows no tasks."""
+        if self._yard is None:
+            name = self.app_name()
+            self._yard = self._import(name) if name else self._plain()
+        return self._yard
+
+    def app(self) -> Yard:
+        """The yard of the application, for commands that need its tasks."""
+        if self.app_name() is None:
+            msg = (
+                "this needs your tasks: say where your yard is with --app module:yard "
+                "(or app = 'module:yard' in jobyard.toml, or $JOBYARD_APP)"
+            )
+            raise Failure(msg, WRONG)
+        return self.yard()
+
+    def close(self) -> None:
+        """Let go of the store, and of what the command line said."""
+        set_command_line({})
+        if self._yard is not None:
+            self._yard.close()
+
+    def _note(self) -> None:
+        set_command_line(self.given)
+
+    def _plain(self) -> Yard:
+        from jobyard.yard import Yard
+
+        return Yard()
+
+    def _import(self, name: str) -> Yard:
+        self._note()
+        module_name, _, attribute = name.partition(":")
+        module = _import_module(module_name, name)
+        try:
+            found = attrgetter(attribute or _DEFAULT_ATTRIBUTE)(module)
+        except AttributeError:
+            msg = f"--app {name}: the module {module_name} has no {attribute or _DEFAULT_ATTRIBUTE!r}"
+            raise Failure(f"{msg}{_yards_in(module, module_name)}", WRONG) from None
+        return _checked(found, name)
+
+
+pass_session = click.make_pass_decorator(Session, ensure=True)
+
+
+def _import_module(module: str, app: str) -> Any:
+    import importlib
+
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(module)
+    except (ConfigError, StoreError):
+        raise
+    except ModuleNotFoundError as error:
+        if error.name and (module == error.name or module.startswith(f"{error.name}.")):
+            msg = f"--app {app}: there is no module {error.name!r} in {folder} or elsewhere on the path"
+            raise Failure(msg, WRONG) from None
+        raise _broken(error, app) from None
+    except (Exception, SystemExit) as error:
+        raise _broken(error, app) from None
+
+
+def _broken(error: BaseException, app: str) -> Failure:
+    """Show the traceback, which begins in the user's module: it is theirs to mend."""
+    from rich.traceback import Traceback
+
+    trace = error.__traceback__
+    while trace is not None and _is_machinery(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    shown = Traceback.from_exception(type(error), error, trace, show_locals=False, width=None)
+    output.stderr_console().print(shown)
+    return Failure(f"--app {app}: the module could not be imported", FAILED)
+
+
+def _is_machinery(file: str) -> bool:
+    return file.startswith("<frozen importlib") or file == __file__ or "importlib" in Path(file).parts
+
+
+def _checked(found: Any, app: str) -> Yard:
+    from jobyard.yard import Yard
+
+    found = found if isinstance(found, Yard) else getattr(found, "yard", found)  # an AsyncYard has one
+    if not isinstance(found, Yard):
+        msg = f"--app {app}: that is a {type(found).__name__}, not a Yard"
+        raise Failure(msg, WRONG)
+    return found
+
+
+def _yards_in(module: Any, module_name: str) -> str:
+    from jobyard.yard import Yard
+
+    names = [name for name, value in vars(module).items() if isinstance(value, Yard)]
+    return f"; did you mean {module_name}:{names[0]}?" if names else ""
