@@ -21,12 +21,13 @@ import msgspec
 from jobyard.context import current_run
 from jobyard.model.messages import LogLine
 from jobyard.model.text import escape, shorten
+from jobyard.model.traceback.masks import masks
+from jobyard.model.traceback.reprs import Reprs
 
 __all__ = ["Capture", "LogBook", "PrintBuffer", "printed_line"]
 
 _LONGEST = 100_000
 """Characters of one message."""
-_REPR = 400
 _OVERHEAD = 100
 """What a line weighs besides its text."""
 
@@ -151,7 +152,7 @@ class CaptureHandler(logging.Handler):
                 logging.lastResort.handle(record)
             return
         try:
-            run.log(_line(run.index, record))
+            run.log(_line(run.index, record, run.shop.options.mask))
         except Exception:  # as logging does it: a record that cannot be formatted stops nobody
             self.handleError(record)
 
@@ -220,7 +221,7 @@ def _own(name: str) -> bool:
     return name.startswith("jobyard") and name[7:8] in ("", ".")
 
 
-def _line(op: int, record: logging.LogRecord) -> LogLine:
+def _line(op: int, record: logging.LogRecord, mask: tuple[str, ...]) -> LogLine:
     return LogLine(
         op=op,
         at=int(record.created * 1_000_000),
@@ -228,7 +229,7 @@ def _line(op: int, record: logging.LogRecord) -> LogLine:
         logger=escape(record.name),
         message=shorten(escape(record.getMessage()), _LONGEST),
         traceback=_traceback(record),
-        data=_data(record),
+        data=_data(record, mask),
     )
 
 
@@ -238,7 +239,7 @@ def _traceback(record: logging.LogRecord) -> str | None:
     return shorten(escape(record.stack_info), _LONGEST) if record.stack_info else None
 
 
-def _data(record: logging.LogRecord) -> str:
+def _data(record: logging.LogRecord, mask: tuple[str, ...]) -> str:
     data: dict[str, Any] = {
         "path": record.pathname,
         "line": record.lineno,
@@ -249,21 +250,15 @@ def _data(record: logging.LogRecord) -> str:
     }
     if record.args:
         data["template"] = shorten(escape(str(record.msg)), _LONGEST)
-        data["args"] = _reprs(record.args)
+        data["args"] = _reprs(record.args, mask)
     return msgspec.json.encode(data).decode()
 
 
-def _reprs(args: Any) -> Any:
+def _reprs(args: Any, mask: tuple[str, ...]) -> Any:
+    reprs = Reprs(masks(mask))
     if isinstance(args, dict):
-        return {str(name): _repr(value) for name, value in args.items()}
-    return [_repr(value) for value in args]
-
-
-def _repr(value: object) -> str:
-    try:
-        return escape(shorten(repr(value), _REPR))
-    except Exception as error:  # whatever a repr does: the line is worth more
-        return f"<repr raised {type(error).__name__}>"
+        return {escape(str(name)): reprs.named(str(name), value) for name, value in args.items()}
+    return [reprs.of(value) for value in args]
 
 
 def _weight(line: LogLine) -> int:

@@ -90,7 +90,7 @@ class Parent:
             return any(held.key == (id, epoch) for child in self._children for held in child.split_held()[0])
 
     def take_back(self, keys: Iterable[Key] | None = None) -> list[Key]:
-        """Those of these runs (None: of all) that no child has yet; the others that have not begun follow as `NotBegun`."""
+        """Those of these runs (None: of all) that no child has yet; others that have not begun follow as `NotBegun`."""
         wanted = None if keys is None else set(keys)
         with self._lock:
             taken = [key for run in self._line if (key := _key(run)) and (wanted is None or key in wanted)]
