@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from jobyard.model.newjob import NewJob
 from jobyard.store import migrate
 from jobyard.store.control import Control
 from jobyard.store.driver import Driver, Transaction
 from jobyard.store.events import Events
+from jobyard.store.insert import Stored, drained, is_plain, plain_row
 from jobyard.store.jobs import Jobs
 from jobyard.store.locate import open_driver
 from jobyard.store.queues import Queues
@@ -101,6 +103,37 @@ class Store:
         """`check`, once."""
         if not self._checked:
             self.check()
+
+    def enqueue(self, job: NewJob) -> Stored:
+        """
+        Store one job in a transaction of its own; the usual kind takes one statement.
+
+        Raises:
+            QueueClosed: its queue is drained.
+        """
+        if not is_plain(job):
+            with self.transaction() as tx:
+                return self.jobs.insert(tx, [job], self.now())[0]
+        if not self._checked:
+            self.check()
+        row = plain_row(job, self.now())
+        priority = job.ops[0].priority if job.ops[0].priority is not None else job.priority
+        values = {
+            "queue": row.queue,
+            "task": row.task,
+            "priority": priority,
+            "due": row.due,
+            "now": row.received_at,
+            "args": row.args,
+            "definition": row.definition,
+            "requester": row.requester,
+            "options": row.options,
+        }
+        added = self.driver.alone(self.jobs.sql.insert_one, values)
+        if not added:
+            raise drained(row.queue)
+        row.id, row.status, row.rank, row.priority = added[0]
+        return Stored(row, existing=False)
 
     def check(self) -> None:
         """

@@ -54,6 +54,9 @@ class Driver(Protocol):
             StoreUnavailable: the database cannot be reached or written.
         """
 
+    def alone(self, statement: str, params: Params) -> list[Row]:
+        """Run one statement that is a write transaction of its own; the rows come back once it is durable."""
+
     def read(self) -> AbstractContextManager[Transaction]:
         """A short read transaction: every statement in it sees the same state."""
 

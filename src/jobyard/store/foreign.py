@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["async_transaction_on", "transaction_on"]
 
 _SYNC = frozenset(
-    {("sqlite3", "Connection"), ("sqlalchemy", "Connection"), ("sqlalchemy", "Session"), ("sqlalchemy", "scoped_session")}
+    {
+        ("sqlite3", "Connection"),
+        ("sqlalchemy", "Connection"),
+        ("sqlalchemy", "Session"),
+        ("sqlalchemy", "scoped_session"),
+    }
 )
 _ASYNC = frozenset({("aiosqlite", "Connection"), ("sqlalchemy", "AsyncConnection"), ("sqlalchemy", "AsyncSession")})
 

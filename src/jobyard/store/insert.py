@@ -25,7 +25,7 @@ from jobyard.store.plans import Batch, Plan, Query
 from jobyard.store.queues import Queue, queue_of
 from jobyard.store.sql import Statements
 
-__all__ = ["Inserter", "Stored"]
+__all__ = ["Inserter", "Stored", "drained", "is_plain", "plain_row"]
 
 _encode = msgspec.json.Encoder().encode
 _QUEUED = CODES["queued"]
@@ -67,7 +67,7 @@ class _Work:
     """Status code, queue and task of the parents, by id."""
 
 
-def _is_plain(job: NewJob) -> bool:
+def is_plain(job: NewJob) -> bool:
     return len(job.ops) == 1 and not (
         job.after or job.unique or job.token or job.expires is not None or job.ops[0].refs
     )
@@ -93,7 +93,7 @@ class Inserter:
         ids = yield from self._reserve(len(jobs))
         queues = yield from self._open_queues(jobs)
         work = _Work(now, queues, ids, {id: index for index, id in enumerate(ids)}, [None] * len(jobs))
-        if all(map(_is_plain, jobs)):
+        if all(map(is_plain, jobs)):
             return (yield from self._insert_plain(jobs, work))
         yield from self._find_tokens(jobs, work)
         yield from self._read_parents(jobs, work)
@@ -113,8 +113,7 @@ class Inserter:
             rows = yield Query(self._queues.get, {"name": name})
             found[name] = queue = queue_of(rows[0]) if rows else _NO_QUEUE
             if queue.drained:
-                msg = f"queue {name!r} is drained and takes no new jobs; `jobyard queue resume {name}` opens it again"
-                raise QueueClosed(msg)
+                raise drained(name)
         return found
 
     def _insert_plain(self, jobs: Sequence[NewJob], work: _Work) -> Plan[list[Stored]]:
@@ -178,7 +177,7 @@ class Inserter:
                 work.statuses[holder.id] = (holder.status, holder.queue, holder.task)
                 work.done[index] = Stored(holder, existing=True)
                 return
-        elif row.status == _QUEUED and _is_plain(job):
+        elif row.status == _QUEUED and is_plain(job):
             work.plain.append(_plain_values(row))
         else:
             work.rows.append(row)
@@ -228,6 +227,23 @@ def _new_row(job: NewJob, id: int, work: _Work) -> JobRow:
         None if job.expires is None else now + job.expires,
         None if job.options is None else _text(job.options),
     )  # fmt: skip
+
+
+def plain_row(job: NewJob, now: int) -> JobRow:
+    """The row of a plain job, but for what the store adds: its id, and what the queue says of its place."""
+    due = job.due if job.due is not None else now + (job.delay or 0)
+    op = job.ops[0]
+    return JobRow(
+        0, _QUEUED, job.queue, op.task, 0, 0, due, 0, 0, 0, 0, 0, 0, 1, None, now, None, None, None, None, None, None,
+        op.args, None, None, None, None, None, job.definition, job.requester, 0, None,
+        None if job.options is None else _text(job.options),
+    )  # fmt: skip
+
+
+def drained(queue: str) -> QueueClosed:
+    return QueueClosed(
+        f"queue {queue!r} is drained and takes no new jobs; `jobyard queue resume {queue}` opens it again"
+    )
 
 
 def _full_row(job: NewJob, id: int, index: int, edges: Sequence[_Edge], work: _Work) -> JobRow:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from jobyard.config import Settings, load_settings
 from jobyard.context import Link
@@ -28,14 +28,16 @@ from jobyard.store.filters import JobFilter, count_jobs, find_jobs
 from jobyard.store.foreign import async_transaction_on, transaction_on
 from jobyard.store.insert import Stored
 from jobyard.store.plans import arun, run
-from jobyard.store.prune import Pruned, prune
 from jobyard.task import CallKeywords, CallOptions, Decorator, Registry, new_job
-from jobyard.worker import Worker
 from jobyard.yard.changes import NO_CHANGE, Change, _NoChange, change_of
 from jobyard.yard.control import JobControl
 from jobyard.yard.link import Linking
 from jobyard.yard.queues import QueueInfo, QueueList, set_options
 from jobyard.yard.statement import insert_statement
+
+if TYPE_CHECKING:
+    from jobyard.store.prune import Pruned
+    from jobyard.worker import Worker
 
 __all__ = ["Yard"]
 
@@ -375,6 +377,8 @@ class Yard:
 
     def prune(self, *, dry_run: bool = False) -> Pruned:
         """Delete what is older than the settings keep, in small batches; returns how much of what."""
+        from jobyard.store.prune import prune  # like the worker, nothing that one who enqueues should wait for
+
         settings = self.settings
         return prune(
             self.store, keep=settings.keep, keep_failed=settings.keep_failed, now=self.store.now(), dry_run=dry_run
@@ -396,6 +400,8 @@ class Yard:
             processes: over how many child processes these slots are spread; 1 is this process.
             name: what others see it under.
         """
+        from jobyard.worker import Worker  # with it come asyncio and sockets: callers who enqueue do without
+
         served = (queues,) if isinstance(queues, str) else tuple(queues or self.settings.queues)
         return Worker(
             self.store,
@@ -446,8 +452,11 @@ class Yard:
         store = self.store
         if connection is not None:
             return run(store.jobs.inserter.insert(jobs, store.now()), transaction_on(connection, store))
-        with store.transaction() as tx:
-            stored = store.jobs.insert(tx, jobs, store.now())
+        if len(jobs) == 1:
+            stored = [store.enqueue(jobs[0])]
+        else:
+            with store.transaction() as tx:
+                stored = store.jobs.insert(tx, jobs, store.now())
         new = [row for row, existing in stored if not existing]
         store.driver.notify(everywhere=any(row.status in _READY for row in new))
         if self.emitter.wants(JobEnqueued):

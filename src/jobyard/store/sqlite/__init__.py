@@ -107,30 +107,29 @@ class SqliteDriver:
 
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:
-        deadline = time.monotonic() + self._busy_timeout
-        self._forget_the_parents()
-        if not self._writing.acquire(timeout=self._busy_timeout):
-            raise StoreBusy(f"{self.location}: another thread of this process has been writing for too long")
+        self._enter()
         try:
-            if self._writer is not None and self._writer.in_transaction:
-                raise StoreBusy(f"{self.location}: a write transaction is already open in this thread")
-            with self._turnstile.passed(deadline):
-                transaction = self._begin(deadline)
-                try:
-                    yield transaction
-                except BaseException:
-                    self._end("rollback")
-                    raise
-                self._end("commit")
-        except NotPassed as error:
-            raise StoreBusy(
-                f"{self.location}: other writers of jobyard held the database for {self._busy_timeout:g} s "
-                "(busy_timeout); a transaction of your own on it must be short, and enqueues with connection="
-            ) from error
+            transaction = self._begin()
+            try:
+                yield transaction
+            except BaseException:
+                self._end("rollback")
+                raise
+            self._end("commit")
         finally:
-            self._writing.release()
+            self._leave()
         for action in transaction.actions:
             action()
+
+    def alone(self, statement: str, params: Params) -> list[Row]:
+        self._enter()
+        try:
+            writer = self._opened_writer()
+            return writer.execute(statement, params).fetchall()
+        except sqlite3.Error as error:
+            raise translated(error, self.location) from error
+        finally:
+            self._leave()
 
     def read(self) -> AbstractContextManager[SqliteTransaction]:
         return self._read()
@@ -182,16 +181,43 @@ class SqliteDriver:
                 except sqlite3.Error as error:
                     raise translated(error, self.location) from error
 
-    def _begin(self, deadline: float) -> SqliteTransaction:
+    def _enter(self) -> None:
+        """Become the one writer of this process, and then of all."""
+        if self._pid != os.getpid():
+            self._forget_the_parents()
+        deadline = time.monotonic() + self._busy_timeout
+        if not self._writing.acquire(timeout=self._busy_timeout):
+            raise StoreBusy(f"{self.location}: another thread of this process has been writing for too long")
+        try:
+            if self._writer is not None and self._writer.in_transaction:
+                raise StoreBusy(f"{self.location}: a write transaction is already open in this thread")
+            self._turnstile.enter(deadline)
+        except NotPassed as error:
+            self._writing.release()
+            raise StoreBusy(
+                f"{self.location}: other writers of jobyard held the database for {self._busy_timeout:g} s "
+                "(busy_timeout); a transaction of your own on it must be short, and enqueues with connection="
+            ) from error
+        except BaseException:
+            self._writing.release()
+            raise
+
+    def _leave(self) -> None:
+        self._turnstile.leave()
+        self._writing.release()
+
+    def _opened_writer(self) -> sqlite3.Connection:
         if self._writer is None:
             self._writer = self._connect()
-        left = max(1, round((deadline - time.monotonic()) * 1000))
+        return self._writer
+
+    def _begin(self) -> SqliteTransaction:
+        writer = self._opened_writer()
         try:
-            self._writer.execute(f"pragma busy_timeout = {left}")
-            self._writer.execute("begin immediate")
+            writer.execute("begin immediate")
         except sqlite3.Error as error:
             raise translated(error, self.location) from error
-        return SqliteTransaction(self._writer, self.location)
+        return SqliteTransaction(writer, self.location)
 
     def _end(self, how: str) -> None:
         assert self._writer is not None

@@ -35,6 +35,30 @@ values (
     :id, :status, :queue, :task, :rank, :priority, :due, :received_at, :args, :definition, :requester, :options,
     0, 0, 0, 0, 0, 0, 1, 0)
 
+-- name: insert_one
+-- One usual job, in one statement: what the queue says is looked up here, and a drained one gives no row.
+insert into jobs (
+    status, queue, task, rank, priority, due, received_at, args, definition, requester, options,
+    epoch, attempt, failures, crashes, open_parents, cursor, op_count, log_serial)
+select
+    case when due > now then 0 else 1 end, queue, task,
+    case
+        when aging > 0 then due + cast(priority * aging * 1000000 as integer)
+        else priority * 144115188075855872 + 72057594037927936 + due
+    end,
+    priority, due, now, args, definition, requester, options, 0, 0, 0, 0, 0, 0, 1, 0
+from (
+    select given.*, coalesce(given.own_priority, q.priority, 0) as priority, coalesce(q.aging, 0) as aging
+    from (
+        select
+            :queue as queue, :task as task, :priority as own_priority, :due as due, :now as now, :args as args,
+            :definition as definition, :requester as requester, :options as options
+    ) as given
+    left join queues q on q.name = given.queue
+    where coalesce(q.drained, 0) = 0
+)
+returning id, status, rank, priority
+
 -- name: insert_statement
 -- For a transaction of the caller's on any connection: what `insert_plain` does, with what the queue says looked up.
 insert into jobs (
@@ -223,12 +247,15 @@ where jobs.id = json_extract(r.value, '$[0]') and jobs.status < 4
 select * from jobs where queue = :queue and id > :id and status < 4 order by id limit :limit
 
 -- name: prunable
--- Oldest first; a job that an unfinished one depends on stays.
-select j.id from jobs j
-where j.ended_at < :before and j.ended_at is not null and (j.status = 7) = :failed
+-- Oldest first, behind the (ended_at, id) given. A job that an unfinished one depends on stays, and one that is kept
+-- for its unique key.
+select j.id, j.ended_at from jobs j
+where j.ended_at >= :ended_at and (j.ended_at, j.id) > (:ended_at, :id) and j.ended_at < :before
+    and j.ended_at is not null and (j.status = 7) = :failed
+    and (j.unique_key is null or j.unique_until is null or j.unique_until <= :now)
     and not exists (
         select 1 from dependencies d join jobs c on c.id = d.child where d.parent = j.id and c.status < 6)
-order by j.ended_at limit :limit
+order by j.ended_at, j.id limit :limit
 
 -- name: delete
 delete from jobs where id in (select value from json_each(:ids))
@@ -267,8 +294,14 @@ select job from tokens where token = :token
 -- name: move_token
 update tokens set job = :job where token = :token
 
--- name: delete_tokens
-delete from tokens where at < :before and not exists (select 1 from jobs where jobs.id = tokens.job)
+-- name: delete_old_tokens
+delete from tokens where token in (
+    select token from tokens
+    where at < :before and not exists (select 1 from jobs where jobs.id = tokens.job)
+    order by at limit :limit)
+
+-- name: count_old_tokens
+select count(*) from tokens where at < :before and not exists (select 1 from jobs where jobs.id = tokens.job)
 
 -- name: results
 select id, task, result from jobs where id in (select value from json_each(:ids))

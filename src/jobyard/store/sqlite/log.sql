@@ -13,10 +13,15 @@ where job = :job order by serial desc limit :limit
 -- name: delete_of
 delete from log where job in (select value from json_each(:ids))
 
--- name: old
--- One stretch of the table by id, which is the order of time: what is old enough for its level goes, the rest is
+-- name: stretch
+-- The next stretch of the table by id, which is the order of time: what is old enough for its level goes, the rest is
 -- stepped over, and the caller goes on behind it.
-select max(id) from (select id from log where id > :after and at < :newest order by id limit :limit)
+select max(id), min(at) from (select id, at from log where id > :after order by id limit :limit)
+
+-- name: count_old
+select count(*) from log where id > :after and id <= :upto and (
+    (level <= 10 and at < :debug) or (level > 10 and level <= 20 and at < :info)
+    or (level > 20 and level <= 30 and at < :warning) or (level > 30 and at < :error))
 
 -- name: delete_old
 delete from log where id > :after and id <= :upto and (

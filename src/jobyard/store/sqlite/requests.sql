@@ -21,4 +21,8 @@ values (:kind, :job, :epoch, :worker, :at, :answer, :at)
 delete from requests where job in (select value from json_each(:ids))
 
 -- name: delete_old
-delete from requests where at < :before
+delete from requests where id in (
+    select id from (select id, at from requests order by id limit :limit) where at < :before)
+
+-- name: count_old
+select count(*) from requests where at < :before

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 try:
@@ -33,42 +31,43 @@ class Turnstile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._files: tuple[int, int] | None = None
+        self._files: tuple[int, ...] | None = None
 
-    @contextmanager
-    def passed(self, deadline: float) -> Iterator[None]:
+    def enter(self, deadline: float) -> None:
         """
-        Hold the lock during the block.
+        Wait for the lock and hold it until `leave`.
 
         Raises:
             NotPassed: it was not free by *deadline* (monotonic seconds).
         """
-        if fcntl is None:
-            yield
+        files = self._opened() if self._files is None else self._files
+        if not files:
             return
-        entry, gate = self._opened()
+        entry, gate = files
         _take(entry, deadline)
         try:
             _take(gate, deadline)
         finally:
             fcntl.flock(entry, fcntl.LOCK_UN)
-        try:
-            yield
-        finally:
-            fcntl.flock(gate, fcntl.LOCK_UN)
+
+    def leave(self) -> None:
+        if self._files:
+            fcntl.flock(self._files[1], fcntl.LOCK_UN)
 
     def close(self) -> None:
         for file in self._files or ():
             os.close(file)
         self._files = None
 
-    def _opened(self) -> tuple[int, int]:
-        if self._files is None:
+    def _opened(self) -> tuple[int, ...]:
+        """The two files; none where they cannot be had, and SQLite's own lock serves alone."""
+        self._files = ()
+        if fcntl is not None:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
             try:
                 self._files = (os.open(f"{self.path}1", flags, 0o666), os.open(f"{self.path}2", flags, 0o666))
-            except OSError:  # read-only or missing folder: let SQLite say it in its own words
-                self._files = (os.open(os.devnull, os.O_RDWR), os.open(os.devnull, os.O_RDWR))
+            except OSError:
+                pass  # a read-only or missing folder: let SQLite say it in its own words
         return self._files
 
 

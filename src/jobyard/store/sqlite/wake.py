@@ -13,12 +13,15 @@ import os
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 __all__ = ["Wake"]
 
 _LOOK = 0.05
+_TICK = 50_000_000
+"""Nanoseconds, well above the resolution of file times."""
 _log = logging.getLogger("jobyard.store")
 
 
@@ -33,6 +36,9 @@ class Wake:
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._sender: socket.socket | None = None
+        self._names: list[str] = []
+        """The sockets in the folder, as of its last change."""
+        self._changed = 0
 
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
         with self._lock:
@@ -104,14 +110,20 @@ class Wake:
         if not hasattr(socket, "AF_UNIX"):
             return
         try:
-            names = os.listdir(self._folder)
+            changed = os.stat(self._folder).st_mtime_ns
+            if changed != self._changed:
+                self._names = os.listdir(self._folder)
+                # A change within the same tick of the file system's clock would not show: do not trust a fresh one.
+                self._changed = changed if time.time_ns() - changed > _TICK else 0
         except OSError:
+            return
+        if not self._names:
             return
         with self._lock:
             if self._sender is None:
                 self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
                 self._sender.setblocking(False)
-            for name in names:
+            for name in self._names:
                 if not name.startswith(f"{os.getpid()}-"):  # our own listeners were called already
                     _poke(self._sender, self._folder / name)
 

@@ -21,6 +21,13 @@ select * from workers where id = :id
 -- name: alive
 select * from workers where state in ('running', 'stopping') order by id
 
--- name: delete
-delete from workers where state in ('stopped', 'lost') and ended_at < :before
+-- name: delete_old
+delete from workers where id in (
+    select id from workers
+    where state in ('stopped', 'lost') and ended_at < :before
+        and not exists (select 1 from jobs where jobs.worker = workers.id and jobs.status in (4, 5))
+    order by id limit :limit)
+
+-- name: count_old
+select count(*) from workers where state in ('stopped', 'lost') and ended_at < :before
     and not exists (select 1 from jobs where jobs.worker = workers.id and jobs.status in (4, 5))
