@@ -21,7 +21,9 @@ SECOND = 1_000_000
 DAY = 86_400 * SECOND
 
 
-def new(task: str = "t", *, ops: Iterable[str | NewOp] = (), args: str = "[]", after: Iterable[Any] = (), **options: Any) -> NewJob:
+def new(
+    task: str = "t", *, ops: Iterable[str | NewOp] = (), args: str = "[]", after: Iterable[Any] = (), **options: Any
+) -> NewJob:
     """A job to be stored; `after` takes ids, -n, and pairs with the accepted bits."""
     listed = [op if isinstance(op, NewOp) else NewOp(op, "[]") for op in ops] or [NewOp(task, args)]
     edges = [edge if isinstance(edge, tuple) else (edge, SUCCESS) for edge in after]
@@ -45,7 +47,12 @@ def add_worker(store: Store, name: str = "w", **options: Any) -> int:
 
 
 def claim(
-    store: Store, *, queues: Iterable[str] = ("default",), tasks: Iterable[str] = ("t",), worker: int = 1, limit: int = 100
+    store: Store,
+    *,
+    queues: Iterable[str] = ("default",),
+    tasks: Iterable[str] = ("t",),
+    worker: int = 1,
+    limit: int = 100,
 ) -> list[JobRow]:
     """Promote what is due and claim."""
     with store.transaction() as tx:
@@ -69,7 +76,13 @@ def statuses(store: Store, ids: Iterable[int]) -> list[str]:
 
 
 def settled(
-    store: Store, row: JobRow, ended: str = Ended.RETURNED, *, retry: Retry = NO_RETRY, max_crashes: int = 3, **outcome: Any
+    store: Store,
+    row: JobRow,
+    ended: str = Ended.RETURNED,
+    *,
+    retry: Retry = NO_RETRY,
+    max_crashes: int = 3,
+    **outcome: Any,
 ) -> Settled:
     """One outcome of a claimed row, decided as a worker does."""
     ops = None

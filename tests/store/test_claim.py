@@ -5,9 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.store.acts import SECOND, act, claim, insert, make, new, put, row, status, statuses
 
 from jobyard.store.jobs import json_text
-from tests.store.acts import SECOND, act, claim, insert, make, new, put, row, status, statuses
 
 
 def ids(rows):
@@ -53,7 +53,9 @@ def test_the_one_due_earlier_comes_first(store, clock):
 
 
 def test_claims_go_across_queues_in_one_order(store):
-    third, first, second = put(store, new(queue="a", priority=3), new(queue="b", priority=1), new(queue="a", priority=2))
+    third, first, second = put(
+        store, new(queue="a", priority=3), new(queue="b", priority=1), new(queue="a", priority=2)
+    )
     put(store, new(queue="other"))
 
     assert ids(claim(store, queues=["a", "b"])) == [first, second, third]

@@ -13,12 +13,12 @@ import sqlalchemy
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sqlalchemy.pool import NullPool
+from tests.store.acts import act, claim, new, put, row, status
 
 from jobyard.errors import UnknownJob, UsageError
 from jobyard.store import open_store
 from jobyard.store.foreign import async_transaction_on, transaction_on
 from jobyard.store.plans import arun
-from tests.store.acts import act, claim, new, put, row, status
 
 
 @pytest.fixture
@@ -204,9 +204,9 @@ def test_sqlalchemy_may_have_begun_and_worked_before(store, engine):
 
 
 def test_sqlalchemy_in_autocommit_is_refused(store, engine):
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        with pytest.raises(UsageError, match="BEGIN"):
-            transaction_on(connection, store)
+    connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    with connection, pytest.raises(UsageError, match="BEGIN"):
+        transaction_on(connection, store)
 
 
 def test_an_asynchronous_connection_needs_the_asynchronous_call(store):

@@ -79,17 +79,21 @@ class Wake:
         inbox = self._opened()
         version = None
         while not stop.is_set():
-            woken = _received(inbox) if inbox is not None else stop.wait(_LOOK)
+            if _received(inbox) if inbox is not None else stop.wait(_LOOK):
+                self._call(stop)
             with contextlib.suppress(Exception):  # the database may be away for a while: others say so
                 version, before = self._data_version(), version
-                woken = woken or version != before
-            if woken and not stop.is_set():
-                for callback in self._callbacks:
-                    callback()
+                if version != before:
+                    self._call(stop)
         if inbox is not None:
             with contextlib.suppress(OSError):
                 os.unlink(self._folder / self._name)
             inbox.close()
+
+    def _call(self, stop: threading.Event) -> None:
+        if not stop.is_set():
+            for callback in self._callbacks:
+                callback()
 
     def _opened(self) -> socket.socket | None:
         if not hasattr(socket, "AF_UNIX"):
