@@ -62,6 +62,8 @@ class Attempt:
     spoke = False
     given_up = False
     ended = False
+    unwritten = False
+    """It has ended, and its slot waits until that is stored."""
     force_at = math.inf
     give_up_at = math.inf
     deadline = math.inf

@@ -89,12 +89,14 @@ class LogBook:
 class Capture:
     """What is put in place while a host runs, and taken away after it."""
 
-    def __init__(self, level: int | None, prints: Callable[[Any], str | None] | None) -> None:
+    def __init__(self, shop: object, level: int | None, prints: Callable[[Any], str | None] | None) -> None:
         """
         Args:
+            shop: the `shop` of the runs whose records are taken: two hosts may live in one process.
             level: of the root logger, where nobody has configured logging; None leaves it alone.
             prints: the logger under which the prints of a run are stored, see `Printed`; None: nobody wants them.
         """
+        self._shop = shop
         self._level = level
         self._prints = prints
         self._handler: CaptureHandler | None = None
@@ -104,7 +106,7 @@ class Capture:
     def install(self) -> None:
         root = logging.getLogger()
         bare = not root.handlers
-        self._handler = CaptureHandler(alone=bare)
+        self._handler = CaptureHandler(self._shop, alone=bare)
         root.addHandler(self._handler)
         if bare and self._level is not None and root.level == logging.WARNING:
             self._was_level = root.level
@@ -132,8 +134,9 @@ class CaptureHandler(logging.Handler):
         alone: it is the only handler; without it the warnings of other code would have gone to stderr, and still do.
     """
 
-    def __init__(self, *, alone: bool) -> None:
+    def __init__(self, shop: Any, *, alone: bool) -> None:
         super().__init__()
+        self._shop = shop
         self._alone = alone
 
     def createLock(self) -> None:
@@ -151,8 +154,10 @@ class CaptureHandler(logging.Handler):
             if self._alone and logging.lastResort is not None and record.levelno >= logging.lastResort.level:
                 logging.lastResort.handle(record)
             return
+        if run.shop is not self._shop:
+            return
         try:
-            run.log(_line(run.index, record, run.shop.options.mask))
+            run.log(_line(run.index, record, self._shop.options.mask))
         except Exception:  # as logging does it: a record that cannot be formatted stops nobody
             self.handleError(record)
 

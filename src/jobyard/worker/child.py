@@ -21,6 +21,7 @@ from typing import Any, TextIO, cast
 
 from jobyard.model.messages import Outcome, Ready, Run, Worn
 from jobyard.model.traceback import capture, encode
+from jobyard.worker import wire
 from jobyard.worker.attempt import Attempt, Carrier
 from jobyard.worker.capture import Printed
 from jobyard.worker.execute import Step
@@ -37,6 +38,7 @@ _PR_WAIT = 60.0
 
 def main() -> None:
     """Serve until told to stop, or the claimer is gone. The arguments are two descriptors and the parent's pid."""
+    wire.in_child = True
     socket_fd, cells_fd, parent = map(int, sys.argv[1:4])
     die_with_parent(parent)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -44,24 +46,24 @@ def main() -> None:
     os.set_inheritable(socket_fd, False)
     end = socket.socket(fileno=socket_fd)
     setup = Wire.setup(end)
-    wire = Wire(end, shield=setup.isolated)
+    claimer = Wire(end, shield=setup.isolated)
     cells = memoryview(mmap.mmap(cells_fd, 8 * CELLS)).cast("Q")
     os.close(cells_fd)
     try:
         app = _load(setup)
-        host = (MainHost if setup.isolated else SharedHost)(app, setup, wire, cells)
+        host = (MainHost if setup.isolated else SharedHost)(app, setup, claimer, cells)
     except BaseException as error:
-        wire.send([Ready(error=encode(capture(error)))])
+        claimer.send([Ready(error=encode(capture(error)))])
         raise
-    _serve(host, wire)
+    _serve(host, claimer)
 
 
-def _serve(host: SharedHost, wire: Wire) -> None:
+def _serve(host: SharedHost, claimer: Wire) -> None:
     link = host.shop.link
     host.start()
     link.started()
-    wire.send([Ready(sorted(host.shop.tasks))])
-    threading.Thread(target=_listen, args=(host, wire), name="jobyard-listen", daemon=True).start()
+    claimer.send([Ready(sorted(host.shop.tasks))])
+    threading.Thread(target=_listen, args=(host, claimer), name="jobyard-listen", daemon=True).start()
     host.serve()
     link.stopped()
     for stream in (sys.stdout, sys.stderr):
@@ -69,9 +71,9 @@ def _serve(host: SharedHost, wire: Wire) -> None:
     os._exit(0)  # threads that would not end, and exit handlers of the app, keep nobody waiting
 
 
-def _listen(host: Host, wire: Wire) -> None:
+def _listen(host: Host, claimer: Wire) -> None:
     try:
-        for messages in wire.receive():
+        for messages in claimer.receive():
             host.tell(messages)
     finally:
         os._exit(0)  # the claimer is gone: nobody would hear what becomes of the jobs
@@ -80,6 +82,7 @@ def _listen(host: Host, wire: Wire) -> None:
 def _load(setup: Setup) -> Any:
     """Import the app as the parent did."""
     sys.path[:] = setup.path
+    sys.argv[:] = setup.argv
     if setup.python_path is None:
         os.environ.pop("PYTHONPATH", None)
     else:
@@ -94,9 +97,14 @@ def _load(setup: Setup) -> Any:
 class SharedHost(Host):
     """The host of a child: it notes what has begun where the parent can see it after a crash."""
 
-    def __init__(self, app: Any, setup: Setup, wire: Wire, cells: memoryview) -> None:
+    def __init__(self, app: Any, setup: Setup, claimer: Wire, cells: memoryview) -> None:
         super().__init__(
-            app.tasks.known, slots=setup.slots, send=wire.send, codec=app.codec, link=app.link(), options=setup.options
+            app.tasks.known,
+            slots=setup.slots,
+            send=claimer.send,
+            codec=app.codec,
+            link=app.link(),
+            options=setup.options,
         )
         self._cells = cells
         self._jobs = 0
@@ -140,8 +148,8 @@ class SharedHost(Host):
 class MainHost(SharedHost):
     """The host of a child that runs one job at a time in its main thread."""
 
-    def __init__(self, app: Any, setup: Setup, wire: Wire, cells: memoryview) -> None:
-        super().__init__(app, setup, wire, cells)
+    def __init__(self, app: Any, setup: Setup, claimer: Wire, cells: memoryview) -> None:
+        super().__init__(app, setup, claimer, cells)
         self._slot = MainSlot(self)
         self._idle.append(self._slot)
         self._clean = _traces()

@@ -25,6 +25,7 @@ from jobyard.model.messages import (
     Stop,
     TakeBack,
     Upward,
+    Written,
 )
 from jobyard.model.traceback import capture, class_names, encode
 from jobyard.worker.attempt import FLUSH_EVERY, Key
@@ -63,6 +64,7 @@ class Parent:
         self._starting = 0
         self._failures = 0
         self._asked: dict[int, tuple[ChildProcess, int]] = {}
+        self._unwritten: dict[Key, ChildProcess] = {}
         self._stopping = False
 
     # For the claimer, from any thread.
@@ -138,8 +140,6 @@ class Parent:
             self._dismiss(child)
 
     def said(self, child: ChildProcess, messages: list[Upward]) -> None:
-        if child.ready:
-            self._failures = 0
         self._all.say([said for message in messages if (said := self._heard(child, message)) is not None])
         if child.leaving:
             self._replace(child)
@@ -163,8 +163,7 @@ class Parent:
             _add_lines(outcome, held)
             self._all.say([outcome])
         self._line.extendleft(held.run for held in reversed(not_begun))
-        if not child.ready:
-            self._failures += 1
+        self._failures = 0 if begun or child.leaving else self._failures + 1
         if not self._stopping:
             self._replace(child)
             self._dispatch()
@@ -195,21 +194,29 @@ class Parent:
         child.leaving = child.dismissed = True
         self._say_to(child, Stop())
 
-    def _say_to(self, child: ChildProcess, message: Cancel | Stack | Reply | TakeBack | Stop) -> None:
+    def _say_to(self, child: ChildProcess, message: Cancel | Stack | Reply | TakeBack | Written | Stop) -> None:
         child.tell([message])
         self._all.write_later(child)
 
-    def _tell(self, message: Run | Cancel | Stack | Reply | TakeBack | Stop) -> None:
+    def _tell(self, message: Run | Cancel | Stack | Reply | TakeBack | Written | Stop) -> None:
         if isinstance(message, Run):
             self.run([message])
         elif isinstance(message, Reply):
             self._answer(message)
         elif isinstance(message, TakeBack):
             self._all.say([NotBegun(*key) for key in self.take_back(message.keys)])
+        elif isinstance(message, Written):
+            self._written(message)
         elif isinstance(message, Stop):
             self.stop()
         else:
             self._pass_on(message)
+
+    def _written(self, message: Written) -> None:
+        child = self._unwritten.pop((message.id, message.epoch), None)
+        if child is not None and child in self._children:
+            self._say_to(child, message)
+            self._dispatch()
 
     def _answer(self, reply: Reply) -> None:
         if (asked := self._asked.pop(reply.call, None)) is not None:
@@ -243,6 +250,8 @@ class Parent:
                 return None
             if held is not None and isinstance(message, Outcome) and not message.more:
                 _add_lines(message, held)
+                if held.run.sync:
+                    self._unwritten[held.key] = child
         elif isinstance(message, Enqueue):
             number = next(_questions)
             self._asked[number] = (child, message.call)

@@ -17,6 +17,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from time import monotonic
@@ -81,6 +82,7 @@ class Children:
         self._unsent: Upstream = []
         self._owners: dict[ChildProcess, Owner] = {}
         self._tried = threading.Event()
+        self._all_gone = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._serve, name="jobyard-children", daemon=True)
 
@@ -118,8 +120,11 @@ class Children:
             for child in self._owners:
                 child.kill()
 
-    def stop(self) -> None:
-        """Kill what is left, and end the thread."""
+    def stop(self, patience: float = 1.0) -> None:
+        """Give children that were told to stop this many seconds, kill what is left then, and end the thread."""
+        if self._owners:
+            self._all_gone.clear()
+            self._all_gone.wait(patience if self._owners else 0.0)
         self._closing = True
         self.kill()
         self._ring()
@@ -130,7 +135,15 @@ class Children:
 
     def spawn(self, owner: Owner, *, slots: int, isolated: bool) -> None:
         """Start a child in the thread of the children; `owner.came` is told."""
-        setup = Setup(self.app, _path(), os.environ.get("PYTHONPATH"), slots, isolated, self.options)
+        setup = Setup(
+            app=self.app,
+            path=_path(),
+            python_path=os.environ.get("PYTHONPATH"),
+            argv=sys.argv,
+            slots=slots,
+            isolated=isolated,
+            options=self.options,
+        )
         self.at(0.0, lambda: self._spawn(owner, setup))
 
     def at(self, when: float, act: Callable[[], None]) -> None:
@@ -164,16 +177,23 @@ class Children:
                 self._watch_writers()
                 wait = max(self._timers[0].when - monotonic(), 0.0) if self._timers else None
             for key, mask in self._selector.select(wait):
-                with self.lock:
-                    key.data(mask)
+                self._guarded(partial(key.data, mask))
+            self._guarded(self._act)
             with self.lock:
-                self._act()
                 unsent, self._unsent = self._unsent, []
             if unsent:
                 self._send(unsent)
         self._selector.close()
         self._here.close()
         self._bell.close()
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        """What goes wrong with one child must not cost the others."""
+        try:
+            with self.lock:
+                act()
+        except Exception:
+            logger.exception("the children's keeper stumbled")
 
     def _act(self) -> None:
         now = monotonic()
@@ -266,6 +286,8 @@ class Children:
             self._tried.set()
         owner.died(child, how)
         child.close()
+        if not self._owners:
+            self._all_gone.set()
 
     def _forget(self, child: ChildProcess) -> None:
         watched = self._selector.get_map()

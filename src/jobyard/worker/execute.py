@@ -188,7 +188,9 @@ class Step:
             seconds=monotonic() - self.started,
         )
         if attempt.finished is not None:
+            # Whether that was committed only the claimer sees: it has the ops behind run, with what is stored.
             outcome.finished_by_user = True
+            outcome.more = False
             attempt.finished = None
         return outcome
 

@@ -29,6 +29,7 @@ from jobyard.model.messages import (
     TakeBack,
     Upstream,
     Upward,
+    Written,
 )
 from jobyard.worker.attempt import Attempt, Carrier, Key
 from jobyard.worker.calls import Calls
@@ -79,10 +80,12 @@ class Host:
         """Threads and coroutines that were given up so far."""
         self._watchdog = Watchdog(self)
         prints = any(task.log_prints for task in tasks.values())
-        self._capture = Capture(self.options.log_level, _print_logger if prints else None)
+        self._capture = Capture(self.shop, self.options.log_level, _print_logger if prints else None)
         self._line: deque[Run] = deque()
         self._waiting: dict[Key, Run] = {}
         self._running: dict[Key, Attempt] = {}
+        self._unwritten: dict[Key, ThreadSlot | Loop] = {}
+        """The carriers that wait until an outcome is stored."""
         self._lock = threading.Lock()
         self._active = 0
         self._idle: list[ThreadSlot] = []
@@ -125,6 +128,8 @@ class Host:
                 self.shop.calls.answer(message)
             elif isinstance(message, TakeBack):
                 self.send([NotBegun(*key) for key in self.take_back(message.keys)])
+            elif isinstance(message, Written):
+                self._written((message.id, message.epoch))
             elif isinstance(message, Stop):
                 self.stop()
 
@@ -174,19 +179,27 @@ class Host:
     def report(self, attempt: Attempt, outcome: Outcome) -> None:
         """An op of the run has ended."""
         if attempt.spoke or attempt.result_status is not None:
-            self._out.extend(attempt.close(outcome))
-        self._out.append(outcome)
+            with self._out_lock:  # the watchdog may be about to write its lines: never after the outcome
+                self._out.extend(attempt.close(outcome))
+                self._out.append(outcome)
+        else:
+            self._out.append(outcome)
         if not self._line or monotonic() - self._flushed > _FLUSH_AFTER:
             self.flush()
 
     def say(self, message: Upward) -> None:
-        """Send this with the outcomes, in this order."""
+        """Send this with the next outcome, before it."""
         self._out.append(message)
 
-    def ended(self, attempt: Attempt) -> bool:
+    def say_now(self, said: Callable[[], Iterable[Upward]]) -> None:
+        """Send what this gives, in order with the outcomes."""
+        with self._out_lock:
+            self._out.extend(said())
+        self.flush()
+
+    def ended(self, attempt: Attempt) -> None:
         """The run has come to its end."""
         del self._running[attempt.key]
-        return True
 
     def next_for(self, carrier: ThreadSlot | Loop, *, is_async: bool) -> Run | None:
         """The next run for a carrier that has ended one; None: it has given its permit back, or passed it on."""
@@ -224,6 +237,8 @@ class Host:
         with self._lock:
             if self._loop is loop:
                 self._loop = None
+        if left := loop.leave():
+            self.loop.post(left)
 
     # What the watchdog calls.
 
@@ -237,8 +252,7 @@ class Host:
         """Go on without a run that would not end: its slot gets a new thread."""
         self.abandoned += 1
         self._running.pop(attempt.key, None)
-        self.flush()
-        self.send(said)
+        self.say_now(lambda: said)
         with self._lock:
             self._active -= 1
         self._dispatch()
@@ -327,6 +341,16 @@ class Host:
             task = tasks.get(run.row.task)
             return task is not None and task.is_async
         return all(call.task in tasks and tasks[call.task].is_async for call in run.calls)
+
+    def _written(self, key: Key) -> None:
+        carrier = self._unwritten.pop(key, None)
+        if carrier is None:
+            return
+        if isinstance(carrier, ThreadSlot):
+            if (run := self.next_for(carrier, is_async=False)) is not None:
+                carrier.hand(run)
+        elif (run := self.next_for(carrier, is_async=True)) is not None:
+            carrier.post([run])
 
     def _set_limits(self, attempt: Attempt) -> None:
         now = monotonic()

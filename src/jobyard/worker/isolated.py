@@ -34,7 +34,8 @@ class IsolatedHost(Parent):
 
     def _dispatch(self) -> None:
         for child in self._children:
-            if self._line and child.ready and not child.leaving and not child.held:
+            free = not child.held and child not in self._unwritten.values()
+            if self._line and child.ready and not child.leaving and free:
                 self._give(child)
         wanted = min(len(self._line), self.slots - sum(not child.leaving for child in self._children))
         while self._starting + self._unready() < wanted and not self._stopping:

@@ -56,9 +56,11 @@ class ThreadSlot:
             if run is None:
                 return
             while run is not None:
-                if not self._carry(run):
+                attempt = self._carry(run)
+                if attempt is not None and attempt.given_up:
                     return
-                run = self._host.next_for(self, is_async=False)
+                waits = attempt is not None and attempt.unwritten
+                run = None if waits else self._host.next_for(self, is_async=False)
 
     def told(self, attempt: Attempt) -> None:
         if attempt.task is not None:
@@ -77,13 +79,14 @@ class ThreadSlot:
     def _make_aim(self) -> Aim:
         return Aim()
 
-    def _carry(self, run: Run) -> bool:
-        """Run a job to its end. False: it was given up meanwhile, and this thread with it."""
+    def _carry(self, run: Run) -> Attempt | None:
+        """Run a job to its end. It may have been given up meanwhile, and this thread with it."""
         attempt = self._host.begin(run, self)
-        if attempt is None:
-            return True
-        self._host.context.copy().run(self._perform, attempt)
-        return not attempt.given_up and self._host.ended(attempt)
+        if attempt is not None:
+            self._host.context.copy().run(self._perform, attempt)
+            if not attempt.given_up:
+                self._host.ended(attempt)
+        return attempt
 
     def _perform(self, attempt: Attempt) -> None:
         current_run.set(attempt)
@@ -185,6 +188,13 @@ class Loop:
             self._host.replace(self)
         return True
 
+    def leave(self) -> list[Run]:
+        """The runs that it has not looked at yet: it is held, and another loop has them now."""
+        left: list[Run] = []
+        while self._inbox:
+            left.append(self._inbox.popleft())
+        return left
+
     def stack(self, attempt: Attempt) -> Any:
         return attempt.task
 
@@ -223,6 +233,8 @@ class Loop:
             if attempt.given_up:
                 return
             self._host.ended(attempt)
+            if attempt.unwritten:
+                return
         following = self._host.next_for(self, is_async=True)
         if following is not None:
             self._start(following)
@@ -263,6 +275,8 @@ class Loop:
                 attempt.task = None
 
         attempt.task = self._loop.create_task(errand(), context=context)
+        if attempt.canceling:  # told before there was a task to cancel
+            attempt.task.cancel()
 
 
 def _patiently(answer: SimpleQueue[Any]) -> Any:

@@ -6,6 +6,7 @@ It sleeps until the next instant at which one of them is due, and is woken when 
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections import deque
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from jobyard.worker.host import Host
 
 __all__ = ["Watchdog"]
+
+logger = logging.getLogger("jobyard.worker.watchdog")
 
 _AGAIN = 1.0
 """Seconds after which an interrupt that had no effect is tried again: the code may have swallowed it."""
@@ -64,12 +67,17 @@ class Watchdog:
             # In this order: what becomes due from here on sets the event, and we look again.
             self._wake.clear()
             self._next = math.inf
-            self._next = min(self._look(), self._next)
+            try:
+                self._next = min(self._look(), self._next)
+            except Exception:
+                logger.exception("the watchdog stumbled")
+                self._next = monotonic() + _AGAIN
 
     def _look(self) -> float:
         """Do what is due, and return when the next thing is."""
         while self._asked:
-            self._host.send([self._taken(self._asked.popleft())])
+            taken = self._taken(self._asked.popleft())
+            self._host.say_now(lambda taken=taken: [taken])  # type: ignore[misc]
         now = monotonic()
         due = self._host.pace(now)
         for attempt in self._host.attempts():
@@ -79,10 +87,11 @@ class Watchdog:
         return due
 
     def _tend(self, attempt: Attempt, now: float) -> None:
-        if attempt.flush_at <= now and (said := attempt.flush()):
-            self._host.send(said)
+        if attempt.flush_at <= now:
+            self._host.say_now(attempt.flush)
         if attempt.expired_at() <= now:
-            self._host.send([*attempt.expire(now, attempt.carrier.stack(attempt))])
+            said = attempt.expire(now, attempt.carrier.stack(attempt))
+            self._host.say_now(lambda: said)
         if attempt.give_up_at <= now:
             self._give_up(attempt)
         elif attempt.force_at <= now:

@@ -18,12 +18,15 @@ import msgspec
 from jobyard.model.messages import Downstream, Upstream
 from jobyard.worker.execute import HostOptions
 
-__all__ = ["CELLS", "CHUNK", "Frames", "Setup", "Wire", "frame"]
+__all__ = ["CELLS", "CHUNK", "Frames", "Setup", "Wire", "frame", "in_child"]
 
 CELLS = 64
 """Cells of memory shared with a child: each has the serial of the last run that began in the slots it stands for."""
 CHUNK = 1 << 18
 """Bytes of one read."""
+
+in_child = False
+"""Whether this process is a child: then it is no place to start a worker in."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _HEAD = 4
@@ -38,6 +41,7 @@ class Setup(msgspec.Struct):
     """`sys.path`."""
     python_path: str | None
     """The environment's ``PYTHONPATH`` as it was."""
+    argv: list[str]
     slots: int
     isolated: bool
     """It runs one job at a time, in its main thread."""
