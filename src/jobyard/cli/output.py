@@ -25,14 +25,15 @@ __all__ = [
     "line",
     "print_json",
     "show",
+    "show_exception",
     "show_table",
     "stderr_console",
     "table",
     "warn",
 ]
 
-_PLAIN_WIDTH = 100
-"""Of panels and bars where there is no terminal to ask."""
+_ENDLESS = 100_000
+"""Columns where there is no terminal to ask: nothing is cut or wrapped."""
 
 _colour = {"allowed": True}
 
@@ -61,7 +62,7 @@ def _console(file: Any, width: int | None) -> Console:
     from rich.console import Console
 
     if width is None and not file.isatty():
-        width = _PLAIN_WIDTH
+        width = _ENDLESS
     return Console(
         file=file, width=width, no_color=None if _colour["allowed"] else True, highlight=False, soft_wrap=False
     )
@@ -80,8 +81,24 @@ def warn(text: object) -> None:
 def show(*things: RenderableType) -> None:
     """Texts, panels and trees on stdout."""
     out = console()
-    for thing in things:
-        out.print(thing)
+    if is_terminal():
+        for thing in things:
+            out.print(thing)
+        return
+    for text in _lines(out, things):
+        line(text)
+
+
+def show_exception(error: BaseException) -> None:
+    """An exception of the user's own code, with its traceback, on stderr."""
+    if sys.stderr.isatty():
+        from rich.traceback import Traceback
+
+        stderr_console().print(Traceback.from_exception(type(error), error, error.__traceback__, width=None))
+        return
+    import traceback
+
+    warn("".join(traceback.format_exception(error)).rstrip())
 
 
 def table(*columns: str, right: Iterable[str] = ()) -> Table:
@@ -100,22 +117,15 @@ def show_table(made: Table, *, empty: str) -> None:
     if not made.row_count:
         warn(empty)
         return
-    if is_terminal():
-        console().print(made)
-        return
-    from rich.console import Console
-    from rich.measure import Measurement
-
-    endless = Console(width=100_000)
-    natural = Measurement.get(endless, endless.options, made).maximum
-    for text in _lines(console(natural), made):
-        line(text.rstrip())
+    show(made)
 
 
-def _lines(out: Console, made: Table) -> Sequence[str]:
+def _lines(out: Console, things: Sequence[RenderableType]) -> list[str]:
+    """What is printed, without the blanks that fill up to the width."""
     with out.capture() as captured:
-        out.print(made)
-    return captured.get().splitlines()
+        for thing in things:
+            out.print(thing)
+    return [text.rstrip() for text in captured.get().splitlines()]
 
 
 def print_json(value: Any, *, indent: bool = True) -> None:

@@ -19,11 +19,14 @@ from jobyard.config import Settings, load_settings, set_command_line
 from jobyard.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from jobyard.yard import Yard
 
 __all__ = ["Session", "pass_session"]
 
 _DEFAULT_ATTRIBUTE = "yard"
+_PACKAGE = Path(__file__).parents[1]
 
 
 class Session:
@@ -110,18 +113,30 @@ def _import_module(module: str, app: str) -> Any:
 
 def _broken(error: BaseException, app: str) -> Failure:
     """Show the traceback, which begins in the user's module: it is theirs to mend."""
-    from rich.traceback import Traceback
-
-    trace = error.__traceback__
-    while trace is not None and _is_machinery(trace.tb_frame.f_code.co_filename):
-        trace = trace.tb_next
-    shown = Traceback.from_exception(type(error), error, trace, show_locals=False, width=None)
-    output.stderr_console().print(shown)
+    output.show_exception(error.with_traceback(_of_the_user(error.__traceback__)))
     return Failure(f"--app {app}: the module could not be imported", FAILED)
 
 
-def _is_machinery(file: str) -> bool:
-    return file.startswith("<frozen importlib") or file == __file__ or "importlib" in Path(file).parts
+def _of_the_user(trace: TracebackType | None) -> TracebackType | None:
+    """Without the frames that import the module, and those of jobyard that refuse what it says."""
+    while trace is not None and _is_machinery(trace):
+        trace = trace.tb_next
+    last, step = None, trace
+    while step is not None:
+        last = step if not _is_ours(step) else last
+        step = step.tb_next
+    if last is not None:
+        last.tb_next = None
+    return trace
+
+
+def _is_machinery(trace: TracebackType) -> bool:
+    file = trace.tb_frame.f_code.co_filename
+    return file.startswith("<frozen importlib") or "importlib" in Path(file).parts or _is_ours(trace)
+
+
+def _is_ours(trace: TracebackType) -> bool:
+    return Path(trace.tb_frame.f_code.co_filename).is_relative_to(_PACKAGE)
 
 
 def _checked(found: Any, app: str) -> Yard:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,11 +11,9 @@ from jobyard.cli.command import Command, Noun, json_option
 from jobyard.cli.failure import FAILED
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import cell
-from jobyard.model.states import UNFINISHED
 
 if TYPE_CHECKING:
     from jobyard.task.task import Task
-    from jobyard.yard import Yard
 
 __all__ = ["command"]
 
@@ -92,19 +89,15 @@ def check(session: Session, as_json: bool) -> None:
     Examples:
       jobyard --app shop.jobs task check
     """
-    found = list(_misfits(session.app()))
+    from jobyard.yard.misfits import misfits
+
+    found = list(misfits(session.app()))
     if as_json:
         output.print_json(found)
     else:
         table = output.table("id", "status", "task", "problem", right=("id",))
         for misfit in found:
-            table.add_row(str(misfit["id"]), misfit["status"], cell(misfit["task"]), cell(misfit["problem"]))
+            table.add_row(str(misfit.id), misfit.status, cell(misfit.task), cell(misfit.problem))
         output.show_table(table, empty="all unfinished jobs fit the tasks")
     if found:
         raise click.exceptions.Exit(FAILED)
-
-
-def _misfits(yard: Yard) -> Iterator[dict[str, Any]]:
-    for job in yard.jobs(status=UNFINISHED, order="id", limit=None):
-        for task, problem in yard.control.misfits(job.id):
-            yield {"id": job.id, "status": job.status, "queue": job.queue, "task": task, "problem": problem}

@@ -81,8 +81,8 @@ def _print(entries: Iterable[LogEntry], as_json: bool) -> None:
 
 
 def entry_line(entry: LogEntry) -> str:
-    """An entry as plain text: time, level, logger, message, and the traceback below."""
-    text = f"{entry.at.astimezone():%H:%M:%S}.{entry.at.microsecond // 1000:03d} {_level(entry):8} {_said(entry)}"
+    """An entry as plain text: local time, level, logger, message, and the traceback below."""
+    text = f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}.{entry.at.microsecond // 1000:03d} {_level(entry):8} {_said(entry)}"
     return f"{text}\n{entry.traceback.rstrip()}" if entry.traceback else text
 
 

@@ -34,6 +34,8 @@ _COUNT_EVERY = 2.0
 _FLOOD = 50
 """Lines of a quarter of a second that a terminal shows; of more only those from WARNING on."""
 _RATE_OVER = 5.0
+_ECHO = 4
+"""Columns left for the ``^C`` that a terminal echoes: a line that wraps could not be taken back."""
 
 
 class Display(Protocol):
@@ -170,8 +172,10 @@ class LiveLine:
                 parts.append((f"  {count:,} {name}", style))
         parts.append((f"  {self._rate(now, ended)}", "dim"))
         if self._worker.stopping:
-            parts.append(("  stopping; Ctrl-C again stops the jobs", "bold yellow"))
-        return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+            parts.append(("  stopping (Ctrl-C again: at once)", "bold yellow"))
+        line = Text.assemble(*parts, no_wrap=True)
+        line.truncate(self._console.width - _ECHO, overflow="ellipsis")
+        return line
 
     def _count(self, now: float) -> int | None:
         """How many jobs are ready, of all queues; counted seldom, and not at all while the store is busy."""
