@@ -377,3 +377,39 @@ def test_a_child_that_reads_nothing_stops_nobody():
         os.kill(host.pids[0], signal.SIGCONT)
 
         ear.outcomes(2_000)
+
+
+def test_children_find_the_tasks_of_a_script(tmp_path: Path):
+    """In a script the module is `__main__`; a child imports it under the name of its file."""
+    script = """
+        import queue
+        from jobyard.worker.children import Children, importable
+        from jobyard.worker.isolated import IsolatedHost
+        from jobyard.worker.wire import in_child
+        from tests.worker.app import App
+        from tests.worker.support import run
+
+        def name() -> str:
+            return __name__
+
+        app = App(name)
+
+        if not in_child:
+            said = queue.SimpleQueue()
+            children = Children(f"{importable('__main__')}:app", send=said.put)
+            children.start()
+            host = IsolatedHost(children, slots=1)
+            host.start()
+            children.check({"name"})
+            host.run([run("name")])
+            print(said.get(timeout=10)[0].result)
+            host.stop()
+            children.stop()
+    """
+    path = tmp_path / "shop_tasks.py"
+    path.write_text(textwrap.dedent(script))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+    done = subprocess.run([sys.executable, path], env=environment, capture_output=True, text=True, timeout=30)
+
+    assert (done.stdout, done.stderr) == ('"shop_tasks"\n', "")

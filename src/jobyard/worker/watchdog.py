@@ -11,7 +11,7 @@ import math
 import threading
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobyard.errors import JobTimeout
 from jobyard.model.messages import Abandoned, Ended, Stack, StackTaken, Upstream
@@ -76,8 +76,7 @@ class Watchdog:
     def _look(self) -> float:
         """Do what is due, and return when the next thing is."""
         while self._asked:
-            taken = self._taken(self._asked.popleft())
-            self._host.say_now(lambda taken=taken: [taken])  # type: ignore[misc]
+            self._answer(self._asked.popleft())
         now = monotonic()
         due = self._host.pace(now)
         for attempt in self._host.attempts():
@@ -100,7 +99,7 @@ class Watchdog:
             attempt.carrier.interrupt(attempt)
 
     def _give_up(self, attempt: Attempt) -> None:
-        stack = capture_stack(attempt.carrier.stack(attempt), mask=self._host.options.mask)
+        stack = self._stack(attempt)
         attempt.give_up_at = attempt.force_at = math.inf
         if not attempt.carrier.give_up(attempt):
             return
@@ -113,8 +112,11 @@ class Watchdog:
         said.append(Abandoned(*attempt.key, attempt.index, ended, error))
         self._host.drop(attempt, said)
 
-    def _taken(self, request: Stack) -> StackTaken:
+    def _answer(self, request: Stack) -> None:
         attempt = self._host.attempt(request.id, request.epoch)
-        target = None if attempt is None else attempt.carrier.stack(attempt)
-        stack = capture_stack(target, mask=self._host.options.mask)
-        return StackTaken(request.request, request.id, request.epoch, encode(stack))
+        stack = {"frames": []} if attempt is None else self._stack(attempt)
+        taken = StackTaken(request.request, request.id, request.epoch, encode(stack))
+        self._host.say_now(lambda: [taken])
+
+    def _stack(self, attempt: Attempt) -> dict[str, Any]:
+        return capture_stack(attempt.carrier.stack(attempt), mask=self._host.options.mask)
