@@ -45,9 +45,13 @@ class Driver(Protocol):
     def now(self) -> int:
         """The database's clock, in microseconds since the epoch."""
 
-    def transaction(self) -> AbstractContextManager[Transaction]:
+    def transaction(self, *, durable: bool = True) -> AbstractContextManager[Transaction]:
         """
         A write transaction: committed at the end of the block, rolled back if it raises.
+
+        Args:
+            durable: False for what may be undone by a power cut, as long as all its witnesses end with it: a claim on
+                one machine. A database that outlives its clients commits durably all the same.
 
         Raises:
             StoreBusy: it could not begin within the busy timeout.
@@ -73,6 +77,14 @@ class Driver(Protocol):
         Call *callback* whenever something may have been committed, here or elsewhere, until the returned is called.
 
         It is called from another thread, too often rather than too seldom, and must return at once.
+        """
+
+    def facts(self) -> dict[str, Any]:
+        """
+        What an operator wants to know of the database, by name.
+
+        Among it are ``location``, ``version``, ``clock`` (`now`), ``size`` (bytes) and ``faults``: what is wrong with
+        the database itself, in words; empty where nothing is.
         """
 
     def close(self) -> None:

@@ -140,7 +140,8 @@ class Claimer:
         """Write what *messages* report, claim, and hand out. If the store refuses, nothing was done."""
         turn = _sorted(messages)
         turn.wanted = self._wanted(turn)
-        with self._store.transaction() as tx:
+        # A claim alone need not reach the disk: after a power cut nobody remembers it, and the job is queued again.
+        with self._store.transaction(durable=bool(messages)) as tx:
             now = self._store.now()
             self._known_queues = self._store.queues.all(tx)
             self._record(tx, turn, now)

@@ -14,6 +14,7 @@ from typing import Any
 from jobyard.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
 from jobyard.store.driver import Params, Row
 from jobyard.store.sql import positional
+from jobyard.store.sqlite.filesystem import filesystem_of, network_filesystem
 from jobyard.store.sqlite.turnstile import NotPassed, Turnstile
 from jobyard.store.sqlite.wake import Wake
 
@@ -95,6 +96,8 @@ class SqliteDriver:
         self._wake = Wake(path, self._data_version)
         self._watcher: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
+        self._durable = True
+        """Whether the writer's commits reach the disk before they return."""
         self._readers: list[sqlite3.Connection] = []
         self._pid = os.getpid()
 
@@ -106,10 +109,10 @@ class SqliteDriver:
         return time.time_ns() // 1000
 
     @contextmanager
-    def transaction(self) -> Iterator[SqliteTransaction]:
+    def transaction(self, *, durable: bool = True) -> Iterator[SqliteTransaction]:
         self._enter()
         try:
-            transaction = self._begin()
+            transaction = self._begin(durable=durable)
             try:
                 yield transaction
             except BaseException:
@@ -124,7 +127,7 @@ class SqliteDriver:
     def alone(self, statement: str, params: Params) -> list[Row]:
         self._enter()
         try:
-            writer = self._opened_writer()
+            writer = self._opened_writer(durable=True)
             return writer.execute(statement, params).fetchall()
         except sqlite3.Error as error:
             raise translated(error, self.location) from error
@@ -172,6 +175,27 @@ class SqliteDriver:
             if connection is not None:
                 connection.close()
 
+    def facts(self) -> dict[str, Any]:
+        with self.read() as tx:
+            checked = [text for (text,) in tx.fetch("pragma integrity_check(20)")]
+            [(journal,)] = tx.fetch("pragma journal_mode")
+        log = self.path.with_name(self.path.name + "-wal")
+        return {
+            "location": self.location,
+            "version": f"SQLite {sqlite3.sqlite_version}",
+            "clock": self.now(),
+            "size": self.path.stat().st_size,
+            "log_size": log.stat().st_size if log.exists() else 0,
+            "journal_mode": journal,
+            "synchronous": self._synchronous,
+            "filesystem": filesystem_of(self.path),
+            "faults": ([] if checked == ["ok"] else checked) + self._misplaced(),
+        }
+
+    def _misplaced(self) -> list[str]:
+        network = network_filesystem(self.path)
+        return [f"{self.location} lies on {network}, a network filesystem: SQLite needs a local disk"] if network else []
+
     def checkpoint(self) -> None:
         """Move the log into the file and empty it, unless a reader or writer is in the way."""
         with self._writing:
@@ -206,14 +230,18 @@ class SqliteDriver:
         self._turnstile.leave()
         self._writing.release()
 
-    def _opened_writer(self) -> sqlite3.Connection:
+    def _opened_writer(self, *, durable: bool) -> sqlite3.Connection:
         if self._writer is None:
             self._writer = self._connect()
+            self._durable = True
+        if durable is not self._durable and self._synchronous != "NORMAL":
+            self._writer.execute(f"pragma synchronous = {self._synchronous if durable else 'NORMAL'}")
+            self._durable = durable
         return self._writer
 
-    def _begin(self) -> SqliteTransaction:
-        writer = self._opened_writer()
+    def _begin(self, *, durable: bool) -> SqliteTransaction:
         try:
+            writer = self._opened_writer(durable=durable)
             writer.execute("begin immediate")
         except sqlite3.Error as error:
             raise translated(error, self.location) from error
