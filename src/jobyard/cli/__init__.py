@@ -14,16 +14,12 @@ from jobyard.cli.command import Root
 
 __all__ = ["cli", "main"]
 
-NOUNS = (
-    "worker enqueue task queue job event demo db prune doctor config completion".split()
-)
+NOUNS = ["worker", "enqueue", "task", "queue", "job", "event", "demo", "db", "prune", "doctor", "config", "completion"]
 
 _SHOWN_SETTINGS = ("busy_timeout", "user", "log_level")
 
 
-@click.command(
-    cls=Root, nouns=NOUNS, shown=_SHOWN_SETTINGS, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.command(cls=Root, nouns=NOUNS, shown=_SHOWN_SETTINGS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="jobyard", message="%(prog)s %(version)s")
 def cli() -> None:
     """

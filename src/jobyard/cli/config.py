@@ -29,7 +29,7 @@ def command() -> None:
 @command.command("check")
 @json_option
 @pass_session
-def check(session: Session, as_json: bool) -> None:
+def check(session: Session, /, as_json: bool) -> None:
     """
     Show every setting in force and where it comes from; 2 if one is wrong.
 
@@ -50,7 +50,9 @@ def check(session: Session, as_json: bool) -> None:
         source = settings.sources[name]
         is_set = source != "default"
         table.add_row(
-            cell(name, "bold" if is_set else ""), cell(_shown(getattr(settings, name))), cell(source, "" if is_set else "dim")
+            cell(name, "bold" if is_set else ""),
+            cell(_shown(getattr(settings, name))),
+            cell(source, "" if is_set else "dim"),
         )
     output.show_table(table, empty="no settings")
 

@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["JOB_FIELDS", "OP_FIELDS", "job_data", "json_text", "op_data", "plain"]
 
 JOB_FIELDS = (
-    "id status priority queue title ops attempt attempts due requester definition received_at started_at ended_at "
-    "worker machine heartbeat logtail log_serial progress result error existing tags"
-).split()
+    *("id", "status", "priority", "queue", "title", "ops", "attempt", "attempts", "due", "requester", "definition"),
+    *("received_at", "started_at", "ended_at", "worker", "machine", "heartbeat", "logtail", "log_serial", "progress"),
+    *("result", "error", "existing", "tags"),
+)
 
-OP_FIELDS = "index task args kwargs status result error priority started_at exec_at ended_at".split()
+OP_FIELDS = (
+    *("index", "task", "args", "kwargs", "status", "result", "error", "priority"),
+    *("started_at", "exec_at", "ended_at"),
+)
 
 
 def job_data(job: Job[Any]) -> dict[str, Any]:
@@ -49,7 +53,7 @@ def json_text(value: Any, *, indent: bool) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The value as JSON has it: instants in ISO form, enums as their values, objects as their fields, the rest as text."""
+    """The value as JSON has it: instants in ISO form, enums by value, objects by their fields, the rest as text."""
     if isinstance(value, Enum):
         return plain(value.value)
     if value is None or isinstance(value, (bool, int, str)):

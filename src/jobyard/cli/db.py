@@ -28,7 +28,7 @@ def command() -> None:
 @command.command("upgrade")
 @click.option("--print", "only_print", is_flag=True, help="Print the SQL instead of running it.")
 @pass_session
-def upgrade(session: Session, only_print: bool) -> None:
+def upgrade(session: Session, /, only_print: bool) -> None:
     """
     Bring the tables to this version of jobyard; a new database gets them.
 
@@ -50,7 +50,7 @@ def upgrade(session: Session, only_print: bool) -> None:
 @command.command("status")
 @json_option
 @pass_session
-def status(session: Session, as_json: bool) -> None:
+def status(session: Session, /, as_json: bool) -> None:
     """
     Show where the jobs lie and which version the tables have; 1 if it is not the one needed.
 
@@ -80,7 +80,7 @@ def status(session: Session, as_json: bool) -> None:
 @command.command("uninstall")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_session
-def uninstall(session: Session, yes: bool) -> None:
+def uninstall(session: Session, /, yes: bool) -> None:
     """
     Drop the tables, and with them all jobs.
 

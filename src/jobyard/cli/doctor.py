@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from jobyard.cli import output
+from jobyard.cli import format, output
 from jobyard.cli.command import Command, json_option
 from jobyard.cli.failure import FAILED
 from jobyard.cli.session import Session, pass_session
@@ -15,7 +15,7 @@ __all__ = ["command"]
 @click.command("doctor", cls=Command)
 @json_option
 @pass_session
-def command(session: Session, as_json: bool) -> None:
+def command(session: Session, /, as_json: bool) -> None:
     """
     Check a live store for what must always hold; 1 if something does not.
 
@@ -25,16 +25,23 @@ def command(session: Session, as_json: bool) -> None:
     Examples:
       jobyard doctor
     """
-    from jobyard.store.doctor import CHECKS, examine
+    from jobyard.store.invariants import check_invariants, facts
 
-    store = session.yard().store
-    faults = examine(store)
+    yard = session.yard()
+    store, settings = yard.store, yard.settings
+    now = store.now()
+    known = facts(store, now)
+    found = check_invariants(store, now=now, lost_after=settings.lost_after, max_crashes=settings.max_crashes)
     if as_json:
-        output.print_json({"location": store.location, "faults": faults})
+        output.print_json(
+            {"location": store.location, "facts": known, "violations": [each._asdict() for each in found]}
+        )
     else:
-        for fault in faults:
-            output.line(f"{fault.invariant}: {fault.text}")
-        verdict = f"{len(faults)} found" if faults else f"all {len(CHECKS)} checks hold"
-        output.line(f"{store.location}: {verdict}")
-    if faults:
+        output.line(store.location)
+        for name, value in known.items():
+            output.line(f"  {name.replace('_', ' ')}: {value}")
+        for violation in found:
+            output.warn(f"{violation.id}: {violation.text}: job {', '.join(map(str, violation.jobs))}")
+        output.line(f"{format.plural(len(found), 'invariant')} broken" if found else "all invariants hold")
+    if found:
         raise click.exceptions.Exit(FAILED)

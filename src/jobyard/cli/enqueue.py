@@ -11,7 +11,7 @@ from jobyard.cli import output
 from jobyard.cli.command import Command, json_option
 from jobyard.cli.data import job_data
 from jobyard.cli.failure import FAILED
-from jobyard.cli.params import DUE, DURATION, JSON, NAMED_JSON, PARENT
+from jobyard.cli.params import due, duration, json_value, named_json, parent
 from jobyard.cli.session import Session, pass_session
 from jobyard.model.codec import from_json
 from jobyard.model.states import Status
@@ -27,13 +27,13 @@ _UNIQUE = "\0"
 
 @click.command("enqueue", cls=Command)
 @click.argument("task")
-@click.option("--arg", "args", type=JSON, multiple=True, metavar="JSON", help="The next argument by position.")
-@click.option("--kwarg", "kwargs", type=NAMED_JSON, multiple=True, metavar="NAME=JSON", help="An argument by name.")
+@click.option("--arg", "args", type=json_value, multiple=True, metavar="JSON", help="The next argument by position.")
+@click.option("--kwarg", "kwargs", type=named_json, multiple=True, metavar="NAME=JSON", help="An argument by name.")
 @click.option("--queue", metavar="NAME", help="The queue; by default the task's.")
 @click.option("--priority", type=click.IntRange(-20, 19), help="From -20 (most urgent) to 19.")
-@click.option("--due", type=DUE, metavar="WHEN", help="Not before a time like 2025-11-03T09:30, or a wait like 5m.")
+@click.option("--due", type=due, metavar="WHEN", help="Not before a time like 2025-11-03T09:30, or a wait like 5m.")
 @click.option(
-    "--after", type=PARENT, multiple=True, metavar="ID[:STATUS,...]",
+    "--after", type=parent, multiple=True, metavar="ID[:STATUS,...]",
     help="Wait for this job to succeed, or to end in one of these statuses; may be repeated.",
 )  # fmt: skip
 @click.option(
@@ -44,13 +44,14 @@ _UNIQUE = "\0"
 @click.option("--title", metavar="TEXT", help="What people see in place of the task's name.")
 @click.option("--requester", metavar="NAME", help="Who asks for it.")
 @click.option("--tag", "tags", multiple=True, metavar="NAME", help="A tag; may be repeated.")
-@click.option("--expires", type=DURATION, metavar="DURATION", help="Cancel it if it has not begun by then.")
+@click.option("--expires", type=duration, metavar="DURATION", help="Cancel it if it has not begun by then.")
 @click.option("--wait", is_flag=True, help="Wait for its end and print its result; 1 unless it succeeded.")
-@click.option("--timeout", type=DURATION, metavar="DURATION", help="How long --wait waits.")
+@click.option("--timeout", type=duration, metavar="DURATION", help="How long --wait waits.")
 @json_option
 @pass_session
 def command(
     session: Session,
+    /,
     task: str,
     args: tuple[Any, ...],
     kwargs: tuple[tuple[str, Any], ...],

@@ -11,7 +11,7 @@ import click
 
 from jobyard.cli import format, output
 from jobyard.cli.command import Noun, json_option
-from jobyard.cli.params import PAST
+from jobyard.cli.params import past
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import cell
 from jobyard.store.events import EventFilter
@@ -53,11 +53,11 @@ def command() -> None:
 
 @command.command("list")
 @_filters
-@click.option("--since", type=PAST, metavar="WHEN", help="Since a time, or an age like 90s, 6h, 7d.")
+@click.option("--since", type=past, metavar="WHEN", help="Since a time, or an age like 90s, 6h, 7d.")
 @click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="At most so many; 0: all.")
 @json_option
 @pass_session
-def list_events(session: Session, since: datetime | None, limit: int, as_json: bool, **chosen: Any) -> None:
+def list_events(session: Session, /, since: datetime | None, limit: int, as_json: bool, **chosen: Any) -> None:
     """
     List events, newest first.
 
@@ -82,7 +82,7 @@ def list_events(session: Session, since: datetime | None, limit: int, as_json: b
 @_filters
 @json_option
 @pass_session
-def follow(session: Session, as_json: bool, **chosen: Any) -> None:
+def follow(session: Session, /, as_json: bool, **chosen: Any) -> None:
     """
     Print events as they happen, until Ctrl-C; with --json each line is one JSON object.
 
@@ -105,7 +105,13 @@ def follow(session: Session, as_json: bool, **chosen: Any) -> None:
 
 
 def _line(event: Event) -> str:
-    words = (format.instant(event.at), event.kind, _about(event), f"by {event.user}" if event.user else "", _data(event))
+    words = (
+        format.instant(event.at),
+        event.kind,
+        _about(event),
+        f"by {event.user}" if event.user else "",
+        _data(event),
+    )
     return "  ".join(word for word in words if word)
 
 

@@ -10,7 +10,7 @@ import click
 from jobyard import errors
 from jobyard.cli.output import warn
 
-__all__ = ["FAILED", "INTERRUPTED", "WRONG", "Failure", "translated"]
+__all__ = ["FAILED", "INTERRUPTED", "WRONG", "Failure", "WrongUse", "translated"]
 
 FAILED = 1
 """Refused, or failed."""
@@ -34,14 +34,18 @@ _REFUSED = (
 
 
 class Failure(click.ClickException):
-    """Ends the command with this text on stderr."""
+    """Ends the command with this text on stderr, and with 1."""
 
-    def __init__(self, message: str, exit_code: int = FAILED) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    exit_code = FAILED
 
     def show(self, file: object = None) -> None:
         warn(f"jobyard: {self.message}")
+
+
+class WrongUse(Failure):
+    """The same, and with 2."""
+
+    exit_code = WRONG
 
 
 @contextmanager
@@ -51,6 +55,6 @@ def translated() -> Iterator[None]:
         yield
     except errors.JobyardError as error:
         is_wrong = isinstance(error, errors.UsageError) and not isinstance(error, _REFUSED)
-        raise Failure(str(error), WRONG if is_wrong else FAILED) from error
+        raise (WrongUse if is_wrong else Failure)(str(error)) from error
     except KeyboardInterrupt:
         raise click.exceptions.Exit(INTERRUPTED) from None

@@ -5,7 +5,20 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-__all__ = ["ago", "amount", "bar", "compact", "instant", "length", "moment", "percent", "plural", "rate", "size", "time_left"]
+__all__ = [
+    "ago",
+    "amount",
+    "bar",
+    "compact",
+    "instant",
+    "length",
+    "moment",
+    "percent",
+    "plural",
+    "rate",
+    "size",
+    "time_left",
+]
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _BLOCKS = " ▏▎▍▌▋▊▉█"

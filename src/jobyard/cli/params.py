@@ -1,119 +1,93 @@
-"""The kinds of values that options take."""
+"""The kinds of values that options take: each a function from the text to the value."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import click
 
-from jobyard.model.durations import seconds
-from jobyard.model.sizes import size
+from jobyard.model import durations, sizes
 from jobyard.model.states import FINAL, Status
 
-__all__ = ["DURATION", "DUE", "JSON", "NAMED_JSON", "PARENT", "PAST", "SIZE", "STATUS"]
+__all__ = ["STATUS", "due", "duration", "json_value", "named_json", "parent", "past", "size"]
 
+T = TypeVar("T")
 
-class _Duration(click.ParamType):
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            return seconds(value, _name(param))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _Size(click.ParamType):
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            return size(int(value) if isinstance(value, str) and value.isdecimal() else value, _name(param))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _Instant(click.ParamType):
-    """An instant, or a duration from now; ``2025-11-03`` and times without a zone are local."""
-
-    name = "when"
-
-    def __init__(self, advice: str) -> None:
-        self._advice = advice
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return self.of_duration(timedelta(seconds=seconds(value)))
-        except ValueError:
-            pass  # not a duration
-        try:
-            return datetime.fromisoformat(value).astimezone()
-        except ValueError:
-            self.fail(f"{value!r} is neither a time like 2025-11-03T09:30 nor {self._advice}", param, ctx)
-
-    def of_duration(self, given: timedelta) -> Any:
-        return given
-
-
-class _Past(_Instant):
-    def of_duration(self, given: timedelta) -> datetime:
-        return datetime.now(UTC) - given
-
-
-class _Json(click.ParamType):
-    name = "json"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        try:
-            return _loads(value)
-        except ValueError:
-            self.fail(f"{value!r} is no JSON; a text is written with quotes: {json.dumps(value)!r}", param, ctx)
-
-
-class _NamedJson(_Json):
-    name = "name=json"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        name, sign, text = value.partition("=")
-        if not sign or not name:
-            self.fail(f"{value!r}: give a name, '=' and a value in JSON, like width=100", param, ctx)
-        return name, super().convert(text, param, ctx)
-
-
-class _Parent(click.ParamType):
-    """``12`` or ``12:succeeded,failed``: a job and the ends of it that are waited for."""
-
-    name = "id[:status,...]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        id, _, statuses = value.partition(":")
-        ends = {status for status in statuses.split(",") if status} or {"succeeded", "skipped"}
-        if not id.isdecimal() or not ends <= FINAL:
-            final = ", ".join(status for status in Status if status in FINAL)
-            self.fail(f"{value!r}: give a job's id, or 12:succeeded,failed with ends out of {final}", param, ctx)
-        return int(id), ends
-
-
-def _loads(text: str) -> Any:
-    def refuse(constant: str) -> None:
-        raise ValueError(constant)
-
-    return json.loads(text, parse_constant=refuse)
-
-
-def _name(param: click.Parameter | None) -> str:
-    return param.opts[0] if param is not None else "value"
-
-
-DURATION = _Duration()
-SIZE = _Size()
-DUE = _Instant("a wait like 90s, 5m or 6h")
-PAST = _Past("an age like 90s, 5m or 7d")
-JSON = _Json()
-NAMED_JSON = _NamedJson()
-PARENT = _Parent()
 STATUS = click.Choice([status.value for status in Status])
+
+
+def duration(value: str | float) -> float:
+    """Seconds, of ``90``, ``90s``, ``5m``, ``6h`` or ``7d``."""
+    return _translated(durations.seconds, value)
+
+
+def size(value: str | int) -> int:
+    """Bytes, of ``1048576``, ``512K``, ``512M`` or ``2G``."""
+    return _translated(sizes.size, value)
+
+
+def due(value: str) -> datetime | timedelta:
+    """An instant, or a wait from now, which the clock of the store is to measure."""
+    return _instant(value, "a wait like 90s, 5m or 6h")
+
+
+def past(value: str) -> datetime:
+    """An instant, or that of an age."""
+    given = _instant(value, "an age like 90s, 6h or 7d")
+    return datetime.now(UTC) - given if isinstance(given, timedelta) else given
+
+
+def json_value(value: str) -> Any:
+    """Any value as JSON has it."""
+    try:
+        return json.loads(value, parse_constant=_refuse_constant)
+    except ValueError:
+        _refuse(f"{value!r} is no JSON; a text is written with quotes: {json.dumps(value)!r}")
+
+
+def named_json(value: str) -> tuple[str, Any]:
+    """``width=100``: a name and its value."""
+    name, sign, text = value.partition("=")
+    if not sign or not name:
+        _refuse(f"{value!r}: give a name, '=' and a value in JSON, like width=100")
+    return name, json_value(text)
+
+
+def parent(value: str) -> tuple[int, set[str]]:
+    """``12`` or ``12:succeeded,failed``: a job, and the ends of it that are waited for."""
+    id, _, statuses = value.partition(":")
+    ends = {status for status in statuses.split(",") if status} or {"succeeded", "skipped"}
+    if not id.isdecimal() or not ends <= FINAL:
+        final = ", ".join(status for status in Status if status in FINAL)
+        _refuse(f"{value!r}: give a job's id, or 12:succeeded,failed with ends out of {final}")
+    return int(id), ends
+
+
+def _instant(value: str, otherwise: str) -> datetime | timedelta:
+    """A time without a zone is local, and one without hours is midnight."""
+    try:
+        return timedelta(seconds=durations.seconds(value))
+    except ValueError:
+        pass  # no duration
+    try:
+        return datetime.fromisoformat(value).astimezone()
+    except ValueError:
+        _refuse(f"{value!r} is neither a time like 2025-11-03T09:30 nor {otherwise}")
+
+
+def _translated(read: Callable[[Any, str], T], value: Any) -> T:
+    try:
+        return read(int(value) if isinstance(value, str) and value.isdecimal() else value, "value")
+    except ValueError as error:
+        _refuse(str(error).removeprefix(f"value={value!r}: "))
+
+
+def _refuse(text: str) -> NoReturn:
+    raise click.BadParameter(text)
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(constant)

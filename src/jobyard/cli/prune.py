@@ -17,7 +17,7 @@ __all__ = ["command"]
 @click.option("--dry-run", is_flag=True, help="Only say how much it would be.")
 @json_option
 @pass_session
-def command(session: Session, dry_run: bool, as_json: bool) -> None:
+def command(session: Session, /, dry_run: bool, as_json: bool) -> None:
     """
     Delete what is older than is kept: ended jobs, log lines and events.
 

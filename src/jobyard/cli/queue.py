@@ -9,7 +9,7 @@ import click
 
 from jobyard.cli import format, output
 from jobyard.cli.command import Noun, json_option
-from jobyard.cli.params import DURATION
+from jobyard.cli.params import duration
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import cell
 from jobyard.model.states import UNFINISHED, Status
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_SHOWN = tuple(status for status in Status if status in UNFINISHED) + (Status.FAILED,)
+_SHOWN = (*[status for status in Status if status in UNFINISHED], Status.FAILED)
 _OFF = ("off", "none")
 _names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
 
@@ -40,7 +40,7 @@ def command() -> None:
 @command.command("list")
 @json_option
 @pass_session
-def list_queues(session: Session, as_json: bool) -> None:
+def list_queues(session: Session, /, as_json: bool) -> None:
     """
     List the queues that have jobs, options or a state, with the number of their jobs.
 
@@ -64,7 +64,7 @@ def list_queues(session: Session, as_json: bool) -> None:
 @_names
 @json_option
 @pass_session
-def pause(session: Session, names: tuple[str, ...], as_json: bool) -> None:
+def pause(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
     """
     Let no job of these queues start until they are resumed; those that run go on.
 
@@ -79,7 +79,7 @@ def pause(session: Session, names: tuple[str, ...], as_json: bool) -> None:
 @_names
 @json_option
 @pass_session
-def resume(session: Session, names: tuple[str, ...], as_json: bool) -> None:
+def resume(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
     """
     Undo pause and drain.
 
@@ -94,7 +94,7 @@ def resume(session: Session, names: tuple[str, ...], as_json: bool) -> None:
 @_names
 @json_option
 @pass_session
-def drain(session: Session, names: tuple[str, ...], as_json: bool) -> None:
+def drain(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
     """
     Take no new jobs on these queues; those that are there run, and may be retried.
 
@@ -113,7 +113,7 @@ def drain(session: Session, names: tuple[str, ...], as_json: bool) -> None:
 @click.option("--aging", metavar="DURATION", help="The wait that counts as one step more urgent.")
 @json_option
 @pass_session
-def set_options(session: Session, name: str, as_json: bool, **given: str | None) -> None:
+def set_options(session: Session, /, name: str, as_json: bool, **given: str | None) -> None:
     """
     Set options for jobs of a queue whose call and task say nothing; "off" takes one back.
 
@@ -132,17 +132,15 @@ def set_options(session: Session, name: str, as_json: bool, **given: str | None)
 def _parsed(key: str, text: str) -> Any:
     if text.lower() in _OFF:
         return None
-    kinds: dict[str, click.ParamType] = {"priority": click.IntRange(-20, 19), "retry": click.IntRange(min=1)}
+    kinds: dict[str, Any] = {"priority": click.IntRange(-20, 19), "retry": click.IntRange(min=1)}
     try:
-        return kinds.get(key, DURATION).convert(text, None, None)
+        return kinds[key].convert(text, None, None) if key in kinds else duration(text)
     except click.BadParameter as error:
         msg = f"--{key}: {error.message}"
         raise click.UsageError(msg) from error
 
 
-def _change(
-    session: Session, names: tuple[str, ...], as_json: bool, act: Callable[[Yard, str], QueueInfo]
-) -> None:
+def _change(session: Session, /, names: tuple[str, ...], as_json: bool, act: Callable[[Yard, str], QueueInfo]) -> None:
     yard = session.yard()
     changed = [act(yard, name) for name in dict.fromkeys(names)]
     if as_json:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobyard.cli import output
-from jobyard.cli.failure import FAILED, WRONG, Failure
+from jobyard.cli.failure import Failure, WrongUse
 from jobyard.config import Settings, load_settings, set_command_line
 from jobyard.errors import ConfigError, StoreError
 
@@ -60,7 +60,7 @@ class Session:
                 "this needs your tasks: say where your yard is with --app module:yard "
                 "(or app = 'module:yard' in jobyard.toml, or $JOBYARD_APP)"
             )
-            raise Failure(msg, WRONG)
+            raise WrongUse(msg)
         return self.yard()
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class Session:
             found = attrgetter(attribute or _DEFAULT_ATTRIBUTE)(module)
         except AttributeError:
             msg = f"--app {name}: the module {module_name} has no {attribute or _DEFAULT_ATTRIBUTE!r}"
-            raise Failure(f"{msg}{_yards_in(module, module_name)}", WRONG) from None
+            raise WrongUse(f"{msg}{_yards_in(module, module_name)}") from None
         return _checked(found, name)
 
 
@@ -105,7 +105,7 @@ def _import_module(module: str, app: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name and (module == error.name or module.startswith(f"{error.name}.")):
             msg = f"--app {app}: there is no module {error.name!r} in {folder} or elsewhere on the path"
-            raise Failure(msg, WRONG) from None
+            raise WrongUse(msg) from None
         raise _broken(error, app) from None
     except (Exception, SystemExit) as error:
         raise _broken(error, app) from None
@@ -114,7 +114,7 @@ def _import_module(module: str, app: str) -> Any:
 def _broken(error: BaseException, app: str) -> Failure:
     """Show the traceback, which begins in the user's module: it is theirs to mend."""
     output.show_exception(error.with_traceback(_of_the_user(error.__traceback__)))
-    return Failure(f"--app {app}: the module could not be imported", FAILED)
+    return Failure(f"--app {app}: the module could not be imported")
 
 
 def _of_the_user(trace: TracebackType | None) -> TracebackType | None:
@@ -145,7 +145,7 @@ def _checked(found: Any, app: str) -> Yard:
     found = found if isinstance(found, Yard) else getattr(found, "yard", found)  # an AsyncYard has one
     if not isinstance(found, Yard):
         msg = f"--app {app}: that is a {type(found).__name__}, not a Yard"
-        raise Failure(msg, WRONG)
+        raise WrongUse(msg)
     return found
 
 

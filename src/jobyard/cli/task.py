@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobyard.cli import format, output
-from jobyard.cli.command import Command, Noun, json_option
+from jobyard.cli.command import Noun, json_option
 from jobyard.cli.failure import FAILED
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import cell
@@ -33,7 +33,7 @@ def command() -> None:
 @command.command("list")
 @json_option
 @pass_session
-def list_tasks(session: Session, as_json: bool) -> None:
+def list_tasks(session: Session, /, as_json: bool) -> None:
     """
     List the tasks of the application with their options.
 
@@ -78,7 +78,7 @@ def _data(task: Task[..., Any]) -> dict[str, Any]:
 @command.command("check")
 @json_option
 @pass_session
-def check(session: Session, as_json: bool) -> None:
+def check(session: Session, /, as_json: bool) -> None:
     """
     List unfinished jobs that this version of the application cannot run.
 

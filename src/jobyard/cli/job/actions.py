@@ -38,7 +38,7 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Only say which jobs it 
 @_dry_run
 @json_option
 @pass_session
-def cancel(session: Session, ids: tuple[int, ...], dry_run: bool, as_json: bool, **chosen: Any) -> None:
+def cancel(session: Session, /, ids: tuple[int, ...], dry_run: bool, as_json: bool, **chosen: Any) -> None:
     """
     Cancel jobs, by their ids or by filters.
 
@@ -60,7 +60,7 @@ def cancel(session: Session, ids: tuple[int, ...], dry_run: bool, as_json: bool,
 @_dry_run
 @json_option
 @pass_session
-def retry(session: Session, ids: tuple[int, ...], dry_run: bool, as_json: bool, **chosen: Any) -> None:
+def retry(session: Session, /, ids: tuple[int, ...], dry_run: bool, as_json: bool, **chosen: Any) -> None:
     """
     Run ended jobs again, by their ids or by filters.
 
@@ -79,7 +79,7 @@ def retry(session: Session, ids: tuple[int, ...], dry_run: bool, as_json: bool, 
 @_ids
 @json_option
 @pass_session
-def suspend(session: Session, ids: tuple[int, ...], as_json: bool) -> None:
+def suspend(session: Session, /, ids: tuple[int, ...], as_json: bool) -> None:
     """
     Put jobs aside until they are resumed; one that runs is refused.
 
@@ -94,7 +94,7 @@ def suspend(session: Session, ids: tuple[int, ...], as_json: bool) -> None:
 @_ids
 @json_option
 @pass_session
-def resume(session: Session, ids: tuple[int, ...], as_json: bool) -> None:
+def resume(session: Session, /, ids: tuple[int, ...], as_json: bool) -> None:
     """
     Let suspended jobs go on.
 
@@ -109,7 +109,7 @@ def resume(session: Session, ids: tuple[int, ...], as_json: bool) -> None:
 @_ids
 @json_option
 @pass_session
-def run_now(session: Session, ids: tuple[int, ...], as_json: bool) -> None:
+def run_now(session: Session, /, ids: tuple[int, ...], as_json: bool) -> None:
     """
     Make scheduled jobs due, ahead of the automatic ones of their priority.
 
@@ -125,7 +125,7 @@ def run_now(session: Session, ids: tuple[int, ...], as_json: bool) -> None:
 @click.argument("priority", type=click.IntRange(-20, 19))
 @json_option
 @pass_session
-def priority(session: Session, ids: tuple[int, ...], priority: int, as_json: bool) -> None:
+def priority(session: Session, /, ids: tuple[int, ...], priority: int, as_json: bool) -> None:
     """
     Change the priority of jobs, from -20 (most urgent) to 19; the last number is the priority.
 
@@ -163,7 +163,7 @@ def _chosen(yard: Yard, ids: tuple[int, ...], choice: JobChoice, default: Iterab
     return found
 
 
-def _act(session: Session, ids: Iterable[int], action: Action, would: str | None, as_json: bool) -> None:
+def _act(session: Session, /, ids: Iterable[int], action: Action, would: str | None, as_json: bool) -> None:
     yard = session.yard()
     outcomes = []
     for id in dict.fromkeys(ids):
@@ -175,7 +175,11 @@ def _act(session: Session, ids: Iterable[int], action: Action, would: str | None
         output.print_json(outcomes)
     elif len(outcomes) > 1:
         refused = sum(not outcome["done"] for outcome in outcomes)
-        output.warn(f"{format.plural(len(outcomes), 'job')}, {refused} refused" if refused else format.plural(len(outcomes), "job"))
+        output.warn(
+            f"{format.plural(len(outcomes), 'job')}, {refused} refused"
+            if refused
+            else format.plural(len(outcomes), "job")
+        )
     if not all(outcome["done"] for outcome in outcomes):
         raise click.exceptions.Exit(FAILED)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from jobyard.cli.params import PAST, STATUS
+from jobyard.cli.params import STATUS, past
 from jobyard.model.states import Status
 
 if TYPE_CHECKING:
@@ -61,8 +61,8 @@ _OPTIONS = (
     click.option("--task", multiple=True, metavar="NAME", help="Of this task; may be repeated."),
     click.option("--definition", metavar="NAME", help="Made from this definition."),
     click.option("--requester", metavar="NAME", help="Asked for by this user."),
-    click.option("--since", type=PAST, metavar="WHEN", help="Received since a time, or an age like 90s, 6h, 7d."),
-    click.option("--until", type=PAST, metavar="WHEN", help="Received before a time, or an age like 90s, 6h, 7d."),
+    click.option("--since", type=past, metavar="WHEN", help="Received since a time, or an age like 90s, 6h, 7d."),
+    click.option("--until", type=past, metavar="WHEN", help="Received before a time, or an age like 90s, 6h, 7d."),
 )
 
 

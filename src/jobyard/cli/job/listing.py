@@ -29,7 +29,7 @@ _LIMIT = 100
 @click.option("--limit", type=click.IntRange(min=0), default=_LIMIT, show_default=True, help="At most so many; 0: all.")
 @json_option
 @pass_session
-def list_jobs(session: Session, limit: int, as_json: bool, **chosen: Any) -> None:
+def list_jobs(session: Session, /, limit: int, as_json: bool, **chosen: Any) -> None:
     """
     List jobs, newest first.
 

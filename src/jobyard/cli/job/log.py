@@ -34,7 +34,7 @@ _LOOK_AGAIN = 1.0
 @click.option("--last", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
 @json_option
 @pass_session
-def log(session: Session, id: int, follow: bool, level: str | None, last: int | None, as_json: bool) -> None:
+def log(session: Session, /, id: int, follow: bool, level: str | None, last: int | None, as_json: bool) -> None:
     """
     Print the log of a job.
 
@@ -59,9 +59,11 @@ def log(session: Session, id: int, follow: bool, level: str | None, last: int | 
 
 def new_entries(yard: Yard, job: Job[Any], newer_than: int) -> Iterator[list[LogEntry]]:
     """The entries as they come, a few at a time, until the job has ended."""
+    from jobyard.yard import Change
+
     while True:
         change = yard.wait_for_change(job.id, ["status"], [job.status], newer_than, _LOOK_AGAIN)
-        if not change:
+        if not isinstance(change, Change):
             continue
         newer_than = max((entry.serial for entry in change.log), default=newer_than)
         yield change.log
@@ -82,7 +84,9 @@ def _print(entries: Iterable[LogEntry], as_json: bool) -> None:
 
 def entry_line(entry: LogEntry) -> str:
     """An entry as plain text: local time, level, logger, message, and the traceback below."""
-    text = f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}.{entry.at.microsecond // 1000:03d} {_level(entry):8} {_said(entry)}"
+    text = (
+        f"{entry.at.astimezone():%Y-%m-%d %H:%M:%S}.{entry.at.microsecond // 1000:03d} {_level(entry):8} {_said(entry)}"
+    )
     return f"{text}\n{entry.traceback.rstrip()}" if entry.traceback else text
 
 

@@ -9,7 +9,7 @@ import click
 from jobyard.cli import output
 from jobyard.cli.command import Command, json_option
 from jobyard.cli.data import job_data, plain
-from jobyard.cli.failure import FAILED, Failure
+from jobyard.cli.failure import Failure
 from jobyard.cli.session import Session, pass_session
 from jobyard.errors import UnknownJob
 
@@ -21,10 +21,12 @@ __all__ = ["show"]
 
 @click.command(cls=Command)
 @click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
-@click.option("--log", "lines", type=click.IntRange(min=0), default=10, show_default=True, help="So many last log lines.")
+@click.option(
+    "--log", "lines", type=click.IntRange(min=0), default=10, show_default=True, help="So many last log lines."
+)
 @json_option
 @pass_session
-def show(session: Session, ids: tuple[int, ...], lines: int, as_json: bool) -> None:
+def show(session: Session, /, ids: tuple[int, ...], lines: int, as_json: bool) -> None:
     """
     Show all there is to know about jobs.
 
@@ -54,7 +56,7 @@ def show(session: Session, ids: tuple[int, ...], lines: int, as_json: bool) -> N
     if as_json:
         output.print_json(shown[0] if len(ids) == 1 and shown else shown)
     if missing:
-        raise Failure("; ".join(missing), FAILED)
+        raise Failure("; ".join(missing))
 
 
 def _data(job: Job[Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import click
 
 from jobyard.cli import output
 from jobyard.cli.command import Command, json_option
-from jobyard.cli.params import DURATION
+from jobyard.cli.params import duration
 from jobyard.cli.session import Session, pass_session
 
 __all__ = ["stack"]
@@ -14,10 +14,12 @@ __all__ = ["stack"]
 
 @click.command(cls=Command)
 @click.argument("id", type=int)
-@click.option("--timeout", type=DURATION, default=5.0, show_default="5s", help="How long to wait for its worker's answer.")
+@click.option(
+    "--timeout", type=duration, default=5.0, show_default="5s", help="How long to wait for its worker's answer."
+)
 @json_option
 @pass_session
-def stack(session: Session, id: int, timeout: float, as_json: bool) -> None:
+def stack(session: Session, /, id: int, timeout: float, as_json: bool) -> None:
     """
     Show where a running job is: its Python stack with the local variables.
 

@@ -62,7 +62,9 @@ def job_summary(job: Job[Any], now: int, lines: int, pace: Pace | None = None) -
 
 def _title(job: Job[Any]) -> Text:
     title = cell(job.title, "bold")
-    return Text.assemble(("job ", "dim"), (str(job.id), "bold cyan"), "  ", status_text(job.status, mark=True), "  ", title)
+    return Text.assemble(
+        ("job ", "dim"), (str(job.id), "bold cyan"), "  ", status_text(job.status, mark=True), "  ", title
+    )
 
 
 def _facts(job: Job[Any], now: datetime) -> Table:
@@ -125,7 +127,7 @@ def _section(title: str, *content: RenderableType) -> View:
 def _ops(ops: list[Op], now: datetime) -> Table:
     table = Table.grid(padding=(0, 2))
     for justify in ("right", "left", "left", "right", "left"):
-        table.add_column(justify=justify)  # type: ignore[arg-type]
+        table.add_column(justify=justify)
     shown = _shown_ops(ops)
     for op in ops:
         if op.index in shown:
@@ -173,7 +175,11 @@ def _log(job: Job[Any], lines: int) -> View:
     entries = job.get_log_entries(max(0, job.log_serial - lines))
     if not entries:
         return
-    title = "log" if job.log_serial <= lines else f"log (last {len(entries)} of {job.log_serial:,}, all: jobyard job log {job.id})"
+    title = (
+        "log"
+        if job.log_serial <= lines
+        else f"log (last {len(entries)} of {job.log_serial:,}, all: jobyard job log {job.id})"
+    )
     if output.is_terminal():
         yield from _section(title, *map(entry_text, entries))
     else:

@@ -14,7 +14,7 @@ from jobyard.cli.data import job_data
 from jobyard.cli.failure import FAILED
 from jobyard.cli.job.log import entry_line
 from jobyard.cli.job.progress import Pace, progress_lines
-from jobyard.cli.params import DURATION
+from jobyard.cli.params import duration
 from jobyard.cli.session import Session, pass_session
 from jobyard.model.progress import Progress, progress_tree
 from jobyard.model.states import FINAL, Status
@@ -41,7 +41,7 @@ _PROGRESS_EVERY = 2.0
 @click.argument("id", type=int)
 @json_option
 @pass_session
-def watch(session: Session, id: int, as_json: bool) -> None:
+def watch(session: Session, /, id: int, as_json: bool) -> None:
     """
     Watch a job until it ends.
 
@@ -67,9 +67,9 @@ def watch(session: Session, id: int, as_json: bool) -> None:
 
 @click.command(cls=Command)
 @click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
-@click.option("--timeout", type=DURATION, help="Give up (with exit code 1) after this long; the jobs go on.")
+@click.option("--timeout", type=duration, help="Give up (with exit code 1) after this long; the jobs go on.")
 @pass_session
-def wait(session: Session, ids: tuple[int, ...], timeout: float | None) -> None:
+def wait(session: Session, /, ids: tuple[int, ...], timeout: float | None) -> None:
     """
     Wait until jobs have ended, without any output.
 
@@ -91,25 +91,21 @@ def exit_code(jobs: list[Job[Any]]) -> int:
 
 def _follow(yard: Yard, job: Job[Any], told: Callable[[Change], None], tick: float | None = None) -> None:
     """Tell of each change, and of each *tick* without one, until the job has ended and its log was told to the end."""
+    from jobyard.yard import Change
+
     previous: list[Any] | None = None
     serial = 0
     while True:
         change = yard.wait_for_change(job.id, _FIELDS, previous, serial, tick)
         job.refresh()
-        if change:
+        if isinstance(change, Change):
             previous = change.fields
             serial = max((entry.serial for entry in change.log), default=serial)
             told(change)
             if change.fields[0] in FINAL and job.log_serial <= serial:
                 return
         else:
-            told(_nothing(previous or []))
-
-
-def _nothing(fields: list[Any]) -> Change:
-    from jobyard.yard import Change
-
-    return Change(fields, [])
+            told(Change(previous or [], []))
 
 
 class _Plain:

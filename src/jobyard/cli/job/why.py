@@ -16,7 +16,7 @@ __all__ = ["why"]
 @click.argument("id", type=int)
 @json_option
 @pass_session
-def why(session: Session, id: int, as_json: bool) -> None:
+def why(session: Session, /, id: int, as_json: bool) -> None:
     """
     Say why a job does not run.
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import click
 
 from jobyard.cli.command import Noun, setting_options
-from jobyard.cli.params import SIZE
+from jobyard.cli.params import size
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.worker.listing import list_workers
 
 __all__ = ["command"]
 
 _SETTINGS = (
-    "queues concurrency processes poll heartbeat lost_after shutdown_grace cancel_grace max_crashes max_log log_level "
-    "mask max_payload keep keep_failed reclaim_after failure_limit aging"
-).split()
+    *("queues", "concurrency", "processes", "poll", "heartbeat", "lost_after", "shutdown_grace", "cancel_grace"),
+    *("max_crashes", "max_log", "log_level", "mask", "max_payload", "keep", "keep_failed", "reclaim_after"),
+    *("failure_limit", "aging"),
+)
 
 
 @click.group(cls=Noun, name="worker", invoke_without_command=True, subcommand_metavar="[list]")
@@ -22,7 +23,7 @@ _SETTINGS = (
 @click.option("--name", metavar="NAME", help="What others see the worker under; by default host, process and a number.")
 @click.option("--until-idle", is_flag=True, help="Leave when nothing is ready or running; 1 if a job failed.")
 @click.option("--max-jobs", type=click.IntRange(min=1), metavar="N", help="Replace a child process after so many jobs.")
-@click.option("--max-memory", type=SIZE, metavar="SIZE", help="Replace a child process that has grown beyond this.")
+@click.option("--max-memory", type=size, metavar="SIZE", help="Replace a child process that has grown beyond this.")
 @click.option("--health-file", type=click.Path(dir_okay=False), help="Touch this file with every heartbeat.")
 @click.option("--reload", is_flag=True, help="Start again when a source file of the application changes.")
 @pass_session
@@ -30,6 +31,7 @@ _SETTINGS = (
 def command(
     ctx: click.Context,
     session: Session,
+    /,
     name: str | None,
     until_idle: bool,
     max_jobs: int | None,

@@ -24,7 +24,7 @@ _STYLES = {"running": "green", "stopping": "yellow", "lost": "red", "silent": "r
 @click.option("--all", "everyone", is_flag=True, help="Those that have ended too.")
 @json_option
 @pass_session
-def list_workers(session: Session, everyone: bool, as_json: bool) -> None:
+def list_workers(session: Session, /, everyone: bool, as_json: bool) -> None:
     """
     List the workers that are alive.
 

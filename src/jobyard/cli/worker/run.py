@@ -62,7 +62,9 @@ def _until_idle(worker: Worker, display: Display) -> int:
 
 
 def _in_words(summary: Summary) -> str:
-    counts = {name: getattr(summary, name) for name in ("succeeded", "failed", "skipped", "canceled", "retried", "left")}
+    counts = {
+        name: getattr(summary, name) for name in ("succeeded", "failed", "skipped", "canceled", "retried", "left")
+    }
     always = ("succeeded", "failed")
     return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count or name in always)
 
