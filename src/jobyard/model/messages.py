@@ -34,6 +34,7 @@ __all__ = [
     "Upward",
     "Value",
     "Worn",
+    "Written",
 ]
 
 
@@ -62,8 +63,8 @@ class Run(msgspec.Struct, array_like=True, tag="run"):
     """
     A claimed job, to be run from op `row.cursor` on.
 
-    `calls` are the unfinished ops in order; None stands for the usual one op, which is in the row itself without
-    references. `results` are the (task, stored result) of the finished ops, for `op_refs`.
+    `calls` are the next ops in order, those that share one policy; None stands for the usual one op, which is in the
+    row itself without references. `results` are the (task, stored result) of the finished ops, for `op_refs`.
     The policy is resolved: what the call, the task, the queue and the yard say, in this order. Seconds and bytes.
     """
 
@@ -77,6 +78,8 @@ class Run(msgspec.Struct, array_like=True, tag="run"):
     title: str | None = None
     serial: int = 0
     """Its place in the line of a child process, by which the parent knows after a crash whether it had begun."""
+    sync: bool = False
+    """Its slot takes the next run when its outcome is `Written`, not before."""
 
 
 class Cancel(msgspec.Struct, array_like=True, tag="cancel"):
@@ -115,11 +118,18 @@ class TakeBack(msgspec.Struct, array_like=True, tag="take_back"):
     keys: list[tuple[int, int]] | None = None
 
 
+class Written(msgspec.Struct, array_like=True, tag="written"):
+    """The outcome of a `sync` run is stored: its slot is free."""
+
+    id: int
+    epoch: int
+
+
 class Stop(msgspec.Struct, array_like=True, tag="stop"):
     """The host has no more work to expect and ends when its runs have."""
 
 
-Downstream = list[Run | Cancel | Stack | Reply | TakeBack | Stop]
+Downstream = list[Run | Cancel | Stack | Reply | TakeBack | Written | Stop]
 
 
 # Upstream: from a slot to the claimer.
@@ -168,7 +178,7 @@ class ProgressReport(msgspec.Struct, array_like=True, gc=False):
 
 class Outcome(msgspec.Struct, array_like=True, tag="outcome"):
     """
-    An op has ended. `more`: it returned, others follow, and the slot goes on with the next.
+    An op has ended. `more`: it returned, others of the run follow, and the slot goes on with the next.
 
     `lines` and `progress` are the last of the attempt and are written with it. `began` and `seconds` are the instant
     (microseconds) the op's code began and how long it took by the monotonic clock. `types` are the classes of the

@@ -212,7 +212,7 @@ class Parent:
         else:
             self._pass_on(message)
 
-    def _written(self, message: Written) -> None:
+    def _written(self, message: Written | Cancel) -> None:
         child = self._unwritten.pop((message.id, message.epoch), None)
         if child is not None and child in self._children:
             self._say_to(child, message)
@@ -226,6 +226,8 @@ class Parent:
 
     def _pass_on(self, message: Cancel | Stack) -> None:
         key = message.id, message.epoch
+        if isinstance(message, Cancel) and message.why == "lost":
+            self._written(message)
         for child in self._children:
             if key in child.held:
                 self._say_to(child, message)

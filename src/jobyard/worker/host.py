@@ -84,7 +84,7 @@ class Host:
         self._line: deque[Run] = deque()
         self._waiting: dict[Key, Run] = {}
         self._running: dict[Key, Attempt] = {}
-        self._unwritten: dict[Key, ThreadSlot | Loop] = {}
+        self._unwritten: dict[Key, Carrier] = {}
         """The carriers that wait until an outcome is stored."""
         self._lock = threading.Lock()
         self._active = 0
@@ -344,12 +344,10 @@ class Host:
 
     def _written(self, key: Key) -> None:
         carrier = self._unwritten.pop(key, None)
-        if carrier is None:
-            return
         if isinstance(carrier, ThreadSlot):
             if (run := self.next_for(carrier, is_async=False)) is not None:
                 carrier.hand(run)
-        elif (run := self.next_for(carrier, is_async=True)) is not None:
+        elif isinstance(carrier, Loop) and (run := self.next_for(carrier, is_async=True)) is not None:
             carrier.post([run])
 
     def _set_limits(self, attempt: Attempt) -> None:
@@ -367,6 +365,8 @@ class Host:
             self.flush()
         elif (attempt := self._running.get(key)) is not None:
             attempt.stop(cancel.why, cancel.grace)
+        if cancel.why == "lost":
+            self._written(key)  # it never will be
 
     def _close_if_done(self) -> None:
         with self._lock:
