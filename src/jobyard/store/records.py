@@ -64,8 +64,13 @@ class Records:
         return [_entry(row) for row in reversed(tx.fetch(self._log.last, {"job": id, "limit": limit}))]
 
     def progress(self, tx: Transaction, id: int) -> list[ProgressReport]:
+        """The newest figures of each group, a group before those below it."""
         rows = tx.fetch(self._progress.of, {"job": id})
-        return [ProgressReport(msgspec.json.decode(path), *values) for path, *values in rows]
+        return sorted((ProgressReport(msgspec.json.decode(path), *values) for path, *values in rows), key=_group)
+
+
+def _group(report: ProgressReport) -> list[str]:
+    return report.group
 
 
 def _entry(row: Row) -> LogEntry:
