@@ -19,6 +19,7 @@ import threading
 from io import TextIOWrapper
 from typing import Any, TextIO, cast
 
+from jobyard.config import set_command_line
 from jobyard.model.messages import Outcome, Ready, Run, Worn
 from jobyard.model.traceback import capture, encode
 from jobyard.worker import wire
@@ -83,6 +84,7 @@ def _load(setup: Setup) -> Any:
     """Import the app as the parent did."""
     sys.path[:] = setup.path
     sys.argv[:] = setup.argv
+    set_command_line(setup.command_line)
     if setup.python_path is None:
         os.environ.pop("PYTHONPATH", None)
     else:

@@ -23,6 +23,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
+from jobyard.config import command_line
 from jobyard.errors import UsageError
 from jobyard.model.messages import Ready, Upstream, Upward, Worn
 from jobyard.model.traceback import RemoteError
@@ -140,6 +141,7 @@ class Children:
             path=_path(),
             python_path=os.environ.get("PYTHONPATH"),
             argv=sys.argv,
+            command_line=command_line(),
             slots=slots,
             isolated=isolated,
             options=self.options,

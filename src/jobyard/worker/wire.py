@@ -42,6 +42,8 @@ class Setup(msgspec.Struct):
     python_path: str | None
     """The environment's ``PYTHONPATH`` as it was."""
     argv: list[str]
+    command_line: dict[str, Any]
+    """The settings that the command line says; the app's yard takes them when it is made."""
     slots: int
     isolated: bool
     """It runs one job at a time, in its main thread."""
