@@ -344,6 +344,19 @@ def test_children_end_with_their_parent_however_it_ends(number: int):
     eventually(lambda: not any(map(psutil.pid_exists, pids)))
 
 
+@BOTH
+def test_a_stopped_host_lets_its_children_end_and_starts_no_more(kind: type[Parent]):
+    with raising(kind) as (host, ear):
+        host.run([run("aadd", id=1, args="[[1, 2]]"), run("sleep", id=2, args="[[0.2]]")])
+        eventually(lambda: host.begun(2, 1))
+        before = set(host.pids)
+        host.stop()
+
+        assert ear.outcome(2).ended == Ended.RETURNED
+        eventually(lambda: not host.pids)
+        assert not any(map(psutil.pid_exists, before))
+
+
 def test_an_app_that_cannot_be_imported_is_refused_with_the_reason():
     message = r"cannot import tests\.worker\.nowhere:app: ModuleNotFoundError"
     with raising(ChildHost, app="tests.worker.nowhere:app") as (host, _), pytest.raises(UsageError, match=message):

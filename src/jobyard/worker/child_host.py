@@ -141,7 +141,7 @@ class Parent:
 
     def said(self, child: ChildProcess, messages: list[Upward]) -> None:
         self._all.say([said for message in messages if (said := self._heard(child, message)) is not None])
-        if child.leaving:
+        if child.leaving and not self._stopping:
             self._replace(child)
         self._dispatch()
 
