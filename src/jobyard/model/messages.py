@@ -75,7 +75,6 @@ class Run(msgspec.Struct, array_like=True, tag="run"):
     heartbeat_timeout: float | None = None
     isolation: str | None = None
     memory_limit: int | None = None
-    title: str | None = None
     serial: int = 0
     """Its place in the line of a child process, by which the parent knows after a crash whether it had begun."""
     sync: bool = False

@@ -38,7 +38,11 @@ class Settled:
     decision: Decision
     ops: list[OpRow] | None = None
     suspended: str | None = None
-    """For an `UNFIT` end: why the job is put aside."""
+    """Why the job is put aside, where it is."""
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.row.id, self.row.epoch
 
 
 @dataclass(slots=True)
@@ -87,7 +91,8 @@ def _without_committed(tx: Transaction, jobs: Jobs, items: Sequence[Settled], re
         row = rows.get(item.row.id)
         same = row is not None and row.epoch == item.row.epoch
         if row is not None and same and (row.cursor > item.outcome.op or STATUSES[row.status] in FINAL):
-            item.row.cursor, item.row.task, item.row.priority, item.row.rank = row.cursor, row.task, row.priority, row.rank
+            item.row.status, item.row.cursor, item.row.task = row.status, row.cursor, row.task
+            item.row.priority, item.row.rank = row.priority, row.rank
             result.committed.append(item)
         else:
             left.append(item)

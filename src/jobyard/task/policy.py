@@ -31,6 +31,8 @@ class Policy(msgspec.Struct, frozen=True):
     heartbeat_timeout: float | None
     isolation: str | None
     memory_limit: int | None
+    sync: bool = False
+    """Its outcome is stored before its slot is free again."""
 
 
 def resolve_policy(task: TaskOptions, job: JobOptions | None, queue: QueueDefaults | None) -> Policy:
@@ -42,6 +44,7 @@ def resolve_policy(task: TaskOptions, job: JobOptions | None, queue: QueueDefaul
         heartbeat_timeout=job.heartbeat_timeout or task.heartbeat_timeout,
         isolation=job.isolation or task.isolation,
         memory_limit=job.memory_limit or task.memory_limit,
+        sync=task.ack == "sync",
     )
 
 

@@ -241,13 +241,12 @@ class Attempt:
         self.watchdog.soon(self.force_at)
 
     def expire(self, now: float, stack_of: Any) -> tuple[StackTaken, Deadline]:
-        """Its time is up: stop it, and return what is to be said."""
+        """Its time is up: return what is to be said, before it is stopped; what it then says is its last."""
         if self.deadline <= now:
             self.late = f"ran longer than its timeout of {self.run.timeout:g} s"
         else:
             self.late = f"did not beat within its heartbeat_timeout of {self.run.heartbeat_timeout:g} s"
         stack = encode(capture_stack(stack_of, mask=self.shop.options.mask))
-        self.stop("timeout", 0.0)
         return StackTaken(0, *self.key, stack), Deadline(*self.key)
 
     def struck(self, frame: FrameType | None) -> None:
@@ -259,6 +258,7 @@ class Attempt:
         now = monotonic()
         if self.why is None and self.expired_at() <= now:
             self._unsaid = self.expire(now, frame)
+            self.stop("timeout", 0.0)
             self.spoke = True
 
     def await_reason(self) -> None:

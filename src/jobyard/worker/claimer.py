@@ -1,9 +1,9 @@
 """
 The claimer: the one place of a worker that opens the store.
 
-Each turn is one transaction. It writes what the slots have reported, and claims as many jobs as they can take next; then
-it hands those out. A turn that the database refuses is repeated with the same reports, so nothing is lost while it is
-away.
+Each turn is one transaction. It writes what the slots have reported, and claims as many jobs as they can take next;
+then it hands those out. A turn that the database refuses is repeated with the same reports, so nothing is lost while it
+is away.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import msgspec
@@ -22,7 +21,6 @@ from jobyard.model.messages import (
     Abandoned,
     Beat,
     Cancel,
-    Deadline,
     Ended,
     Enqueue,
     Lines,
@@ -32,22 +30,24 @@ from jobyard.model.messages import (
     Run,
     Stack,
     StackTaken,
+    Written,
 )
 from jobyard.model.newjob import NewJob
-from jobyard.model.rows import JobRow
-from jobyard.model.states import CODES
+from jobyard.model.states import CODES, FINAL, STATUSES
 from jobyard.store import Store
 from jobyard.store.driver import Transaction
 from jobyard.store.jobs import json_text
 from jobyard.store.queues import Queue
 from jobyard.store.requests import Request
-from jobyard.store.settle import Settled, Settlement, settle
+from jobyard.store.settle import Settled, Settlement
 from jobyard.worker.inbox import Inbox
 from jobyard.worker.ledger import Held, Ledger
 from jobyard.worker.pace import Pace
+from jobyard.worker.settling import Settling
 from jobyard.worker.tally import Tally
+from jobyard.worker.turn import Turn, sorted_turn
 
-__all__ = ["Claimer", "Host", "Turn"]
+__all__ = ["Claimer", "Host"]
 
 _log = logging.getLogger("jobyard.worker")
 _BEHIND = 0.1
@@ -64,29 +64,6 @@ class Host(Protocol):
     def run(self, runs: list[Run]) -> None: ...
     def tell(self, messages: list[Any]) -> None: ...
     def take_back(self, keys: Iterable[Key] | None = None) -> list[Key]: ...
-
-
-@dataclass(slots=True)
-class Turn:
-    """What one turn has read and done, acted on once it is committed."""
-
-    outcomes: list[Outcome] = field(default_factory=list)
-    others: list[Any] = field(default_factory=list)
-    enqueues: list[Enqueue] = field(default_factory=list)
-    settlements: list[Settlement] = field(default_factory=list)
-    stale: list[tuple[int, int, str]] = field(default_factory=list)
-    claimed: list[Held] = field(default_factory=list)
-    excess: list[Held] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
-    ended: list[JobRow] = field(default_factory=list)
-    next_due: int | None = None
-    ready: bool = False
-    wanted: int = 0
-
-    @property
-    def full(self) -> bool:
-        """It claimed all it wanted, so there may be more."""
-        return 0 < self.wanted <= len(self.claimed)
 
 
 class Claimer:
@@ -132,48 +109,55 @@ class Claimer:
         self._left = left
         self._grace = cancel_grace
         self._pace = Pace()
+        self._settling = Settling(store, ledger, name)
         self._recent: set[str] = set()
         self._asked: set[int] = set()
         self._known_queues: dict[str, Queue] = {}
 
     def turn(self, messages: list[Any]) -> Turn:
         """Write what *messages* report, claim, and hand out. If the store refuses, nothing was done."""
-        turn = _sorted(messages)
+        turn = sorted_turn(messages)
         turn.wanted = self._wanted(turn)
-        # A claim alone need not reach the disk: after a power cut nobody remembers it, and the job is queued again.
-        with self._store.transaction(durable=bool(messages)) as tx:
-            now = self._store.now()
-            self._known_queues = self._store.queues.all(tx)
-            self._record(tx, turn, now)
-            self._settle(tx, turn, now)
-            self._read_requests(tx, turn)
-            if self.claiming:
-                self._claim(tx, turn, now)
-            turn.next_due = self._store.jobs.next_due(tx)
+        try:
+            with self._store.transaction() as tx:
+                self._act(tx, turn, self._store.now())
+        except BaseException:
+            turn.undo()
+            raise
         self._after(turn)
         return turn
 
-    def take_back(self, hosts: Iterable[Host], *, older_than: float | None = None) -> None:
+    def take_back(self, *, older_than: float | None = None) -> None:
         """Have runs that have not begun go back; with *older_than* only those claimed before (monotonic seconds)."""
         late = [held for held in self._ledger if older_than is None or held.claimed < older_than]
         by_host: dict[int, tuple[Host, list[Key]]] = {}
         for held in late:
-            by_host.setdefault(id(held.host), (held.host, []))[1].append((held.row.id, held.row.epoch))
+            by_host.setdefault(id(held.host), (held.host, []))[1].append(held.key)
         for host, keys in by_host.values():
             taken = host.take_back(keys)
             self._inbox.send([NotBegun(*key) for key in taken])
             if taken and older_than is not None:
                 self._pace.hold(time.monotonic())
 
-    def drop_all(self, why: str) -> None:
-        """Stop every run, whose jobs are no longer this worker's."""
-        for held in self._ledger.clear():
-            held.host.tell([Cancel(held.row.id, held.row.epoch, why, 0.0)])
+    def drop_all(self) -> int:
+        """Stop every run, whose jobs are no longer this worker's; returns how many there were."""
+        lost = self._ledger.clear()
+        for held in lost:
+            self._left(held.host)
+            held.host.tell([Cancel(*held.key, "lost", 0.0)])
+        self.tally.lost += len(lost)
+        return len(lost)
 
-    def cancel_all(self, why: str, grace: float) -> None:
-        """Tell every run to stop; what comes of them is written as ever."""
+    def cancel_all(self, grace: float) -> None:
+        """Tell every run to stop, since the worker does; what comes of them is written as ever."""
+        self._settling.stopping = Ended.DRAINED
         for held in self._ledger:
-            held.host.tell([Cancel(held.row.id, held.row.epoch, why, grace)])
+            held.host.tell([Cancel(*held.key, "drain", grace)])
+
+    def give_all_back(self) -> None:
+        """Give back what is still held, and no longer wait for its runs."""
+        self.tally.lost += len(self._ledger)
+        self.turn([Outcome(*held.key, held.row.cursor, Ended.DRAINED) for held in self._ledger])
 
     def behind(self) -> float | None:
         """The instant (monotonic) before which a run must have been claimed to be waiting for too long."""
@@ -183,15 +167,27 @@ class Claimer:
         """How many jobs to claim: free slots, and some ahead if the jobs are short."""
         if not self.claiming:
             return 0
-        ending = {(o.id, o.epoch) for o in turn.outcomes if not o.more}
-        held = len(self._ledger) - sum(1 for key in ending if self._ledger.get(*key))
         for outcome in turn.outcomes:
             found = self._ledger.get(outcome.id, outcome.epoch)
             if found is not None:
                 self._pace.ended(found.row.task, outcome.seconds)
         ahead = self._pace.ahead(self._recent, self._slots, time.monotonic())
-        wanted = max(0, self._slots + ahead - held)
+        wanted = max(0, self._slots + ahead - self._busy(turn))
         return wanted if self.limit is None else min(wanted, self.limit)
+
+    def _busy(self, turn: Turn) -> int:
+        """How many jobs are held and do not end in this turn."""
+        ending = {(o.id, o.epoch) for o in turn.outcomes if not o.more}
+        return len(self._ledger) - sum(1 for key in ending if self._ledger.get(*key))
+
+    def _act(self, tx: Transaction, turn: Turn, now: int) -> None:
+        self._known_queues = self._store.queues.all(tx)
+        self._record(tx, turn, now)
+        self._settling.settle(tx, turn, self._known_queues, now)
+        self._read_requests(tx, turn, now)
+        if self.claiming:
+            self._claim(tx, turn, now)
+        turn.next_due = self._store.jobs.next_due(tx)
 
     def _record(self, tx: Transaction, turn: Turn, now: int) -> None:
         """Log lines, progress and heartbeats of runs that go on, and the last ones of those that ended."""
@@ -214,60 +210,14 @@ class Claimer:
     def _keep_stack(self, tx: Transaction, message: StackTaken, now: int) -> None:
         if message.request:
             self._store.requests.answer(tx, message.request, message.stack, now)
+            self._asked.discard(message.request)
         elif (held := self._ledger.get(message.id, message.epoch)) is not None:
             self._store.requests.keep_stack(tx, held.row, message.stack, now)
 
-    def _settle(self, tx: Transaction, turn: Turn, now: int) -> None:
-        """Write the outcomes: an attempt's one after another, different attempts' together."""
-        left: list[Outcome] = turn.outcomes
-        while left:
-            seen: set[int] = set()
-            batch, later = [], []
-            for outcome in left:
-                (later if outcome.id in seen else batch).append(outcome)
-                seen.add(outcome.id)
-            self._settle_batch(tx, batch, turn, now)
-            left = later
-
-    def _settle_batch(self, tx: Transaction, outcomes: Iterable[Outcome], turn: Turn, now: int) -> None:
-        items: list[Settled] = []
-        for outcome in outcomes:
-            held = self._ledger.get(outcome.id, outcome.epoch)
-            if held is None:
-                if not outcome.finished_by_user:
-                    turn.stale.append((outcome.id, outcome.epoch, "result"))
-            else:
-                items.append(self._ledger.settled(held, outcome))
-        while items:
-            done = settle(tx, self._store.jobs, items, self._known_queues, self._name, now)
-            turn.settlements.append(done)
-            turn.ready = turn.ready or done.ready
-            self._note_reclaims(tx, done, now)
-            items = [self._again(item) for item in done.canceling]
-
-    def _again(self, item: Settled) -> Settled:
-        """The job is being canceled, which this worker had not heard of."""
-        held = self._ledger.get(item.row.id, item.row.epoch)
-        assert held is not None
-        held.canceling = True
-        return self._ledger.settled(held, item.outcome, canceling=True)
-
-    def _note_reclaims(self, tx: Transaction, done: Settlement, now: int) -> None:
-        for item in done.done:
-            if item.outcome.ended == Ended.CRASHED:
-                row = item.row
-                data = {
-                    "worker": self._name,
-                    "why": item.outcome.error and msgspec.json.decode(item.outcome.error).get("message"),
-                    "crashes": row.crashes + item.decision.crashed,
-                    "status": item.decision.status.value,
-                }
-                self._store.events.add(tx, "reclaim", now, job=row.id, definition=row.definition, data=data)
-
-    def _read_requests(self, tx: Transaction, turn: Turn) -> None:
+    def _read_requests(self, tx: Transaction, turn: Turn, now: int) -> None:
         for request in self._store.requests.open_for(tx, self.id):
             if request.kind != "stack" or self._ledger.get(request.job, request.epoch) is None:
-                self._store.requests.answer(tx, request.id, None, self._store.now())
+                self._store.requests.answer(tx, request.id, None, now)
             if request.id not in self._asked:
                 turn.requests.append(request)
 
@@ -285,51 +235,77 @@ class Claimer:
             return
         began = time.perf_counter()
         rows = jobs.claim(tx, open_queues, tasks=self._tasks, worker=self.id, limit=turn.wanted, now=now)
+        turn.seconds = time.perf_counter() - began
         if rows:
             turn.claimed = self._ledger.claimed(tx, rows, self._known_queues, time.monotonic())
             self._return_suspects(tx, turn, now)
-            if self._emitter.wants(JobsClaimed):
-                ids = tuple(row.id for row in rows)
-                self._emitter.emit(JobsClaimed(self._name, ids, time.perf_counter() - began))
 
     def _return_suspects(self, tx: Transaction, turn: Turn, now: int) -> None:
         """A job that may have killed its worker is not claimed ahead: it has a free slot at once, or goes back."""
-        free = max(0, self._slots - len(self._ledger))
         suspects = [held for held in turn.claimed if held.row.crashes]
-        turn.excess = suspects[free:]
-        if suspects:
-            others = [held for held in turn.claimed if not held.row.crashes]
-            turn.claimed = suspects[:free] + others
-        if turn.excess:
-            items = [self._ledger.settled(held, _handed_back(held)) for held in turn.excess]
-            settle(tx, self._store.jobs, items, self._known_queues, self._name, now)
+        if not suspects:
+            return
+        free = max(0, self._slots - self._busy(turn))
+        others = [held for held in turn.claimed if not held.row.crashes]
+        turn.claimed = suspects[:free] + others
+        items = [
+            self._ledger.settled(held, Outcome(*held.key, held.row.cursor, Ended.DRAINED)) for held in suspects[free:]
+        ]
+        self._settling.write(tx, items, turn, self._known_queues, now)
 
     def _after(self, turn: Turn) -> None:
         """The turn is committed: forget what ended, hand out what was claimed, answer what was asked."""
-        ended = bool(turn.ended)
         for settlement in turn.settlements:
-            ended = ended or bool(settlement.done)
-            for item in settlement.done:
-                if not item.decision.advance and (held := self._ledger.drop(item.row.id, item.row.epoch)):
-                    self._left(held.host)
-                self.tally.settled(item, self._name)
-            for item in settlement.stale:
-                turn.stale.append((item.row.id, item.row.epoch, "result"))
-        if turn.claimed:
-            self._hand_out(turn.claimed)
-        for request in turn.requests:
-            self._act_on(request)
+            self._note(settlement, turn)
         for id, epoch, what in turn.stale:
             self._drop_stale(id, epoch, what)
+        if turn.onward:
+            self._go_on(turn.onward)
+        if turn.claimed:
+            self._hand_out(turn)
+        for request in turn.requests:
+            self._answer(request)
         for message in turn.others:
             if isinstance(message, Abandoned):
                 self._note_abandoned(message)
-        if ended or turn.ready:
+        if turn.ended or turn.ready or any(settlement.done for settlement in turn.settlements):
             self._store.driver.notify(everywhere=turn.ready and not turn.full)
         for enqueue in turn.enqueues:
             self._enqueue(enqueue)
 
-    def _hand_out(self, claimed: list[Held]) -> None:
+    def _note(self, settlement: Settlement, turn: Turn) -> None:
+        for item in settlement.done:
+            if not item.decision.advance:
+                self._forget(item)
+            self.tally.settled(item, self._name)
+        for item in settlement.committed:
+            if STATUSES[item.row.status] in FINAL:
+                self._forget(item)
+                self.tally.finished(item.row, item.outcome, STATUSES[item.row.status])
+        turn.stale += [(*item.key, "result") for item in settlement.stale]
+
+    def _forget(self, item: Settled) -> None:
+        """Its job is held no longer."""
+        if (held := self._ledger.drop(*item.key)) is not None:
+            self._left(held.host)
+            if held.run.sync:
+                held.host.tell([Written(*held.key)])
+
+    def _go_on(self, onward: Iterable[Held]) -> None:
+        for held in onward:
+            before, was_sync = held.host, held.run.sync
+            run = self._ledger.go_on(held)
+            self._left(before)
+            if was_sync:
+                before.tell([Written(*held.key)])
+            held.host = self._place(run)
+            held.host.run([run])
+
+    def _hand_out(self, turn: Turn) -> None:
+        claimed = turn.claimed
+        if self._emitter.wants(JobsClaimed):
+            ids = tuple(held.row.id for held in claimed)
+            self._emitter.emit(JobsClaimed(self._name, ids, turn.seconds))
         self._recent = {held.row.task for held in claimed}
         if self.limit is not None:
             self.limit -= len(claimed)
@@ -342,7 +318,7 @@ class Claimer:
         for host, runs in by_host.values():
             host.run(runs)
 
-    def _act_on(self, request: Request) -> None:
+    def _answer(self, request: Request) -> None:
         held = self._ledger.get(request.job, request.epoch)
         if held is None:
             return
@@ -392,29 +368,3 @@ class Claimer:
             held.host.tell([reply])
         else:
             _log.debug("nobody waits for the reply to call %d of job %d", message.call, message.id)
-
-
-def _sorted(messages: Iterable[Any]) -> Turn:
-    turn = Turn()
-    for message in messages:
-        if isinstance(message, Outcome):
-            turn.outcomes.append(message)
-        elif isinstance(message, Enqueue):
-            turn.enqueues.append(message)
-        elif isinstance(message, NotBegun):
-            turn.outcomes.append(Outcome(message.id, message.epoch, 0, Ended.DRAINED))
-        elif isinstance(message, Abandoned):
-            turn.others.append(message)
-            turn.outcomes.append(
-                Outcome(message.id, message.epoch, message.op, message.ended, error=message.error, types=[_TIMEOUT])
-            )
-        elif not isinstance(message, Deadline):
-            turn.others.append(message)
-    return turn
-
-
-def _handed_back(held: Held) -> Outcome:
-    return Outcome(held.row.id, held.row.epoch, held.row.cursor, Ended.DRAINED)
-
-
-_TIMEOUT = "jobyard.errors:JobTimeout"

@@ -49,11 +49,16 @@ _SIGNALS = ((SkipJob, Ended.SKIPPED), (RetryJob, Ended.RETRY), (SuspendJob, Ende
 class RunTask(Protocol):
     """What a host needs of a task."""
 
-    name: str
-    function: Callable[..., Any]
-    is_async: bool
-    signature: Signature
-    log_prints: bool
+    @property
+    def name(self) -> str: ...
+    @property
+    def function(self) -> Callable[..., Any]: ...
+    @property
+    def is_async(self) -> bool: ...
+    @property
+    def signature(self) -> Signature: ...
+    @property
+    def log_prints(self) -> bool: ...
 
 
 class HostOptions(msgspec.Struct, frozen=True):

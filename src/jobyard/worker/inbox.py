@@ -32,13 +32,8 @@ class Inbox:
 
     def take(self) -> list[Any]:
         """All messages that are there."""
-        taken = []
-        try:
-            for _ in range(len(self._messages)):
-                taken.append(self._messages.popleft())
-        except IndexError:  # pragma: no cover - there is one reader
-            pass
-        return taken
+        messages = self._messages
+        return [messages.popleft() for _ in range(len(messages))]
 
     def put_back(self, messages: list[Any]) -> None:
         """Return what could not be dealt with, to the front."""
@@ -49,10 +44,12 @@ class Inbox:
         before, self._looked_at = self._looked_at, True
         return before
 
-    def wait(self, timeout: float) -> None:
-        """Sleep until there is a message, somebody calls `wake`, or *timeout* seconds have passed."""
+    def wait(self, timeout: float) -> bool:
+        """Sleep until there is a message or somebody calls `wake`; False: *timeout* seconds have passed before."""
         self._wake.clear()
         self._asleep = True
+        woken = True
         if not self._messages and self._looked_at:
-            self._wake.wait(timeout)
+            woken = self._wake.wait(timeout)
         self._asleep = False
+        return woken

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -36,10 +37,17 @@ class Held:
     run: Run
     claimed: float
     """Monotonic seconds."""
+    queue: Queue | None
     ops: list[OpRow] | None = None
+    """All ops, of a job of several."""
+    calls: list[Call] | None = None
+    """Those that had not ended when the job was claimed; None as in `Run`."""
     host: Any = None
     canceling: bool = False
-    unbegun_at_stop: bool = field(default=False)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        return self.row.id, self.row.epoch
 
 
 class Ledger:
@@ -54,7 +62,7 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._held)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Held]:
         return iter(list(self._held.values()))
 
     def get(self, id: int, epoch: int) -> Held | None:
@@ -81,17 +89,15 @@ class Ledger:
     ) -> list[Held]:
         """What to run for these rows, with the results that their arguments stand for."""
         policies: dict[tuple[str, str, str | None], Policy] = {}
-        result = []
-        rich = []
+        result: list[Held] = []
+        rich: list[Held] = []
         for row in rows:
             key = (row.task, row.queue, row.options)
+            queue = queues.get(row.queue)
             policy = policies.get(key)
             if policy is None:
-                policy = policies[key] = self._policy(row, queues)
-            run = Run(
-                row, None, [], policy.timeout, policy.heartbeat_timeout, policy.isolation, policy.memory_limit, None
-            )
-            held = Held(row, policy, run, monotonic, canceling=row.status == _CANCELING)
+                policy = policies[key] = self._policy(row, row.task, queue)
+            held = Held(row, policy, _run(row, policy), monotonic, queue, canceling=row.status == _CANCELING)
             result.append(held)
             if row.op_count > 1 or row.refs:
                 rich.append(held)
@@ -99,9 +105,36 @@ class Ledger:
             self._fill_calls(tx, rich)
         return result
 
-    def settled(self, held: Held, outcome: Outcome, *, canceling: bool | None = None) -> Settled:
+    def unknown(self, held: Held) -> str | None:
+        """How a job ends here whose next op no task is registered for; None: there is one."""
+        return None if held.row.task in self._tasks else Ended.UNKNOWN
+
+    def go_on(self, held: Held) -> Run:
+        """
+        The run of the next ops of a job: of those that share one policy, or of one op if that has a time limit.
+
+        It has a row of its own, since the host reads it while the claimer moves the job's to its next op.
+        """
+        row = msgspec.structs.replace(held.row)
+        held.policy = policy = self._policy(row, row.task, held.queue)
+        calls = [call for call in held.calls or () if call.index >= row.cursor]
+        held.run = run = _run(row, policy)
+        run.calls = calls[: self._stretch(held, calls)]
+        run.results = [(op.task, op.result) for op in (held.ops or ())[: row.cursor]]
+        return run
+
+    def _stretch(self, held: Held, calls: Sequence[Call]) -> int:
+        """How many of these calls one run may make."""
+        policy = held.policy
+        if policy.timeout is not None or policy.heartbeat_timeout is not None:
+            return 1
+        known = itertools.takewhile(lambda call: call.task in self._tasks, calls[1:])
+        alike = (self._policy(held.row, call.task, held.queue) == policy for call in known)
+        return 1 + sum(1 for _ in itertools.takewhile(bool, alike))
+
+    def settled(self, held: Held, outcome: Outcome) -> Settled:
         """Decide what becomes of a job whose op has ended."""
-        status = Status.CANCELING if (held.canceling if canceling is None else canceling) else Status.RUNNING
+        status = Status.CANCELING if held.canceling else Status.RUNNING
         return Settled(held.row, outcome, self._decide(held, outcome, status), held.ops, _why_aside(outcome))
 
     def _decide(self, held: Held, outcome: Outcome, status: Status) -> Decision:
@@ -113,7 +146,7 @@ class Ledger:
             failures=row.failures,
             crashes=row.crashes,
             max_crashes=self._max_crashes,
-            more=outcome.more,
+            more=outcome.ended == Ended.RETURNED and outcome.op + 1 < row.op_count,
             types=outcome.types,
             delay=outcome.delay,
             user_error=outcome.ended == Ended.RAISED and self._is_user_error(row.task, outcome.types),
@@ -126,26 +159,36 @@ class Ledger:
         names = {f"{kind.__module__}:{kind.__qualname__}" for kind in self._tasks.get(task).options.user_errors}
         return bool(names) and not names.isdisjoint(types)
 
-    def _policy(self, row: JobRow, queues: Mapping[str, Queue]) -> Policy:
+    def _policy(self, row: JobRow, task: str, queue: Queue | None) -> Policy:
         options = options_of(row.options) if row.options else None
-        return resolve_policy(self._tasks.get(row.task).options, options, queues.get(row.queue))
+        return resolve_policy(self._tasks.get(task).options, options, queue)
 
-    def _fill_calls(self, tx: Transaction, rich: list[Held]) -> None:
+    def _fill_calls(self, tx: Transaction, rich: Sequence[Held]) -> None:
         """Give runs of several ops, or with references, the calls to make."""
         ops = self._store.jobs.ops(tx, [held.row.id for held in rich if held.row.op_count > 1])
-        parents = set()
         refs: dict[tuple[int, int], list[Ref]] = {}
         for held in rich:
             held.ops = ops.get(held.row.id)
-            for op in _ops_of(held):
-                if op.refs:
-                    refs[held.row.id, op.index] = found = _decode_refs(op.refs)
-                    parents.update(ref.job for ref in found if ref.job is not None)
+            refs |= {(op.job, op.index): _decode_refs(op.refs) for op in _ops_of(held) if op.refs}
+        parents = {ref.job for found in refs.values() for ref in found if ref.job is not None}
         results = self._store.jobs.results(tx, parents) if parents else {}
         for held in rich:
-            left = _ops_of(held)[held.row.cursor :] if held.ops else _ops_of(held)
-            held.run.calls = [_call(op, refs.get((held.row.id, op.index), []), results) for op in left]
-            held.run.results = [(op.task, op.result) for op in (held.ops or [])[: held.row.cursor]]
+            left = [op for op in _ops_of(held) if op.index >= held.row.cursor]
+            held.calls = [_call(op, refs.get((op.job, op.index), []), results) for op in left]
+            self.go_on(held)
+
+
+def _run(row: JobRow, policy: Policy) -> Run:
+    return Run(
+        row,
+        None,
+        [],
+        policy.timeout,
+        policy.heartbeat_timeout,
+        policy.isolation,
+        policy.memory_limit,
+        sync=policy.sync,
+    )
 
 
 def _ops_of(held: Held) -> list[OpRow]:

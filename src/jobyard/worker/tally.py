@@ -16,7 +16,8 @@ from jobyard.model.events import (
     JobStarted,
     JobSuspended,
 )
-from jobyard.model.messages import Ended
+from jobyard.model.messages import Ended, Outcome
+from jobyard.model.rows import JobRow
 from jobyard.model.states import FINAL, Status
 from jobyard.model.traceback import RemoteError
 from jobyard.store.settle import Settled
@@ -27,7 +28,7 @@ __all__ = ["Summary", "Tally"]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a worker did: jobs by their ends, attempts that failed and were put off, and unfinished jobs that are left."""
+    """What a worker did: jobs by their ends, failed attempts that are tried again, and what is left unfinished."""
 
     succeeded: int
     failed: int
@@ -45,6 +46,8 @@ class Tally:
         self.retried = 0
         self.drained = 0
         """Runs that had begun and went back because the worker stopped."""
+        self.lost = 0
+        """Runs whose jobs were taken from this worker, or that it left behind."""
         self.stale = 0
         self.abandoned = 0
         self._emitter = emitter
@@ -60,6 +63,11 @@ class Tally:
             left,
         )
 
+    @property
+    def clean(self) -> bool:
+        """Every job that was begun came to its own end."""
+        return not (self.drained or self.abandoned or self.lost)
+
     def started(self, claimed: Sequence[Held], worker: str) -> None:
         if self._emitter.wants(JobStarted):
             for held in claimed:
@@ -70,21 +78,22 @@ class Tally:
         decision = item.decision
         if decision.advance:
             return
-        if decision.status in FINAL:
-            self.ends[decision.status] += 1
-            self._finished(item)
-        else:
+        if decision.status not in FINAL:
             self._went_back(item, worker)
-
-    def _finished(self, item: Settled) -> None:
-        row, outcome, decision = item.row, item.outcome, item.decision
+            return
+        row, outcome = item.row, item.outcome
         if decision.crashed:
             crashes = row.crashes + 1
             self._emitter.emit(JobPoisoned(row.id, row.queue, row.task, crashes, _short(outcome.error) or "it crashed"))
+        self.finished(row, outcome, decision.status)
+
+    def finished(self, row: JobRow, outcome: Outcome, status: Status) -> None:
+        """The job has ended so."""
+        self.ends[status] += 1
         if self._emitter.wants(JobFinished):
-            error = _short(outcome.error) if decision.status is Status.FAILED else None
+            error = _short(outcome.error) if status is Status.FAILED else None
             self._emitter.emit(
-                JobFinished(row.id, row.queue, row.task, decision.status.value, row.attempt, outcome.seconds, error)
+                JobFinished(row.id, row.queue, row.task, status.value, row.attempt, outcome.seconds, error)
             )
 
     def _went_back(self, item: Settled, worker: str) -> None:

@@ -47,7 +47,7 @@ class Heartbeat:
         self._reclaimed = reclaimed
         self._beaten = beaten
         self._able_since = store.now()
-        self._last = time.monotonic()
+        self._last, self._last_now = time.monotonic(), self._able_since
 
     def tick(self) -> None:
         self.beat()
@@ -61,9 +61,12 @@ class Heartbeat:
             now = self._store.now()
             alive = self._store.workers.beat(tx, id, state, now)
         ended = time.monotonic()
-        if max(ended - began, ended - self._last - self._settings.heartbeat) > self._settings.heartbeat:
+        gap = ended - self._last
+        if not self._store.has_clock:  # the monotonic clock stands still while a machine sleeps
+            gap = max(gap, (now - self._last_now) / 1e6)
+        if max(ended - began, gap - self._settings.heartbeat) > self._settings.heartbeat:
             self._able_since = now
-        self._last = ended
+        self._last, self._last_now = ended, now
         if alive:
             self._beaten()
         else:
@@ -100,7 +103,7 @@ class Heartbeat:
 
 @dataclass
 class Chores:
-    """Waking dependants that a caller's transaction left behind, and pruning. Any worker does them; twice is harmless."""
+    """Waking dependants that a caller's transaction left behind, and pruning. Any worker may: twice is harmless."""
 
     store: Store
     settings: Settings
@@ -130,5 +133,5 @@ class Chores:
     def prune(self) -> None:
         settings = self.settings
         gone = prune(self.store, keep=settings.keep, keep_failed=settings.keep_failed, now=self.store.now())
-        if any(vars(gone).values() if hasattr(gone, "__dict__") else ()):
+        if gone:
             _log.info("pruned %s", gone)

@@ -22,13 +22,14 @@ from jobyard.model.states import FINAL, Status
 from jobyard.store import Store
 from jobyard.store.filters import JobFilter, count_jobs
 from jobyard.task import Registry
-from jobyard.worker.claimer import Claimer, Turn
+from jobyard.worker.claimer import Claimer
 from jobyard.worker.hosts import Hosts
 from jobyard.worker.inbox import Inbox
 from jobyard.worker.ledger import Ledger
 from jobyard.worker.loops import Loop
 from jobyard.worker.signals import stop_signals
 from jobyard.worker.tally import Summary
+from jobyard.worker.turn import Turn
 from jobyard.worker.upkeep import Chores, Heartbeat
 
 __all__ = ["Worker"]
@@ -79,6 +80,7 @@ class Worker:
         """Bytes that a child process may have before it is replaced."""
         self._store = store
         self._tasks = tasks
+        self._link = link
         self._emitter = emitter
         self._inbox = Inbox()
         self._ledger = Ledger(store, tasks, settings.max_crashes)
@@ -105,6 +107,7 @@ class Worker:
             reclaimed=self._inbox.wake,
             beaten=self._beaten,
         )
+        self._looked = 0.0
         self._stops = 0
         self._is_lost = False
         self._grace_ends = float("inf")
@@ -145,8 +148,7 @@ class Worker:
             0 if every job it had begun came to its own end, else 1.
         """
         self._serve(until_idle=False)
-        tally = self._claimer.tally
-        return 1 if tally.drained or tally.abandoned else 0
+        return 0 if self._claimer.tally.clean else 1
 
     def run_until_idle(self) -> Summary:
         """Run jobs until none is ready or running here; jobs that are due later, wait or are suspended are left."""
@@ -169,6 +171,7 @@ class Worker:
     def _started(self) -> Iterator[None]:
         self._store.check()
         self._hosts.start()
+        self._link.started()
         self._register()
         loops = [
             Loop("heartbeat", self.settings.heartbeat, self._heartbeat.tick),
@@ -189,9 +192,9 @@ class Worker:
             for loop in loops:
                 loop.stop()
             self._hosts.stop()
-            self._unregister()
-            clean = not (self._claimer.tally.drained or self._claimer.tally.abandoned)
-            self._emitter.emit(WorkerStopped(self.name, clean))
+            self._link.stopped()
+            self._sign_off()
+            self._emitter.emit(WorkerStopped(self.name, self._claimer.tally.clean))
 
     def _loop(self, until_idle: bool) -> None:
         failures = 0
@@ -213,14 +216,13 @@ class Worker:
                     return
                 continue
             self._take_late_back()
-            self._inbox.wait(self._sleep(next_due))
-            if not self._ledger and self._is_due(next_due):
+            if not self._inbox.wait(self._sleep(next_due)) and self._is_time(next_due):
                 self._inbox.wake()
 
     def _drain(self) -> None:
         """Claim no more; let runs end until the grace is over, then cancel them, and give back what is left."""
         self._claimer.claiming = False
-        self._claimer.take_back(self._hosts)
+        self._claimer.take_back()
         failures = 0
         while self._ledger and time.monotonic() < self._end_anyway:
             self._cancel_when_time()
@@ -229,7 +231,7 @@ class Worker:
                 self._inbox.wait(0.05)
                 continue
             if self._is_lost:
-                self._claimer.drop_all("lost")
+                self._claimer.drop_all()
                 return
             if self._try_turn(messages) is None:
                 failures += 1
@@ -240,7 +242,7 @@ class Worker:
         if not self._canceled and (now >= self._grace_ends or self._stops > 1):
             self._canceled = True
             self._end_anyway = now + self.settings.cancel_grace + _STOP_ANYWAY
-            self._claimer.cancel_all("drain", self.settings.cancel_grace if self._stops < 2 else 0.0)
+            self._claimer.cancel_all(self.settings.cancel_grace if self._stops < 2 else 0.0)
 
     def _told(self, count: int) -> None:
         self._stops = max(self._stops, count)
@@ -254,7 +256,9 @@ class Worker:
     def _try_turn(self, messages: list[Any]) -> Turn | None:
         """One turn of the claimer; None if the store refused it, whose messages are kept for the next."""
         try:
-            return self._claimer.turn(messages)
+            turn = self._claimer.turn(messages)
+            self._looked = time.monotonic()
+            return turn
         except SchemaOutOfDate:
             raise
         except StoreError as error:
@@ -275,12 +279,14 @@ class Worker:
             timeout = min(timeout, max(0.0, (next_due - self._store.now()) / 1e6))
         return min(timeout, _LOOK_BEHIND) if len(self._ledger) > self.concurrency else timeout
 
-    def _is_due(self, next_due: int | None) -> bool:
-        return next_due is not None and next_due <= self._store.now()
+    def _is_time(self, next_due: int | None) -> bool:
+        """Nobody has woken it: whether to look at the store nevertheless."""
+        is_due = next_due is not None and next_due <= self._store.now()
+        return is_due or time.monotonic() - self._looked >= self.settings.poll
 
     def _take_late_back(self) -> None:
         if len(self._ledger) > self.concurrency and (before := self._claimer.behind()) is not None:
-            self._claimer.take_back(self._hosts, older_than=before)
+            self._claimer.take_back(older_than=before)
 
     def _register(self) -> None:
         with self._store.transaction() as tx:
@@ -296,12 +302,14 @@ class Worker:
                 now=self._store.now(),
             )
 
-    def _unregister(self) -> None:
+    def _sign_off(self) -> None:
         try:
+            if self._ledger:
+                self._claimer.give_all_back()
             with self._store.transaction() as tx:
                 self._store.workers.end(tx, self._claimer.id, "stopped", self._store.now())
         except StoreError as error:
-            _log.warning("could not sign off: %s; after lost_after others will see it", error)
+            _log.warning("could not sign off: %s; after lost_after others will take its jobs", error)
 
     def _found_lost(self) -> None:
         """Called by the heartbeat: others think that this worker is dead, and have its jobs."""
@@ -309,8 +317,7 @@ class Worker:
         self._inbox.wake()
 
     def _start_anew(self) -> None:
-        self._emitter.emit(WorkerLost(self.name, len(self._ledger)))
-        self._claimer.drop_all("lost")
+        self._emitter.emit(WorkerLost(self.name, self._claimer.drop_all()))
         self._register()
         self._is_lost = False
 

@@ -1,0 +1,119 @@
+"""Writing what the runs of a worker have come to, and what that means for the rest of a job of several ops."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from jobyard.model.messages import Ended, Outcome
+from jobyard.model.states import FINAL, STATUSES
+from jobyard.model.traceback import RemoteError
+from jobyard.store import Store
+from jobyard.store.driver import Transaction
+from jobyard.store.queues import Queue
+from jobyard.store.settle import Settled, Settlement, settle
+from jobyard.worker.ledger import Held, Ledger
+from jobyard.worker.turn import AT_CURSOR, Turn
+
+__all__ = ["Settling"]
+
+_log = logging.getLogger("jobyard.worker")
+
+
+class Settling:
+    """Settles outcomes within the transaction of a turn."""
+
+    def __init__(self, store: Store, ledger: Ledger, name: str) -> None:
+        self.stopping: str | None = None
+        """How jobs end that have ops left (`Ended`), once all runs were told to stop."""
+        self._store = store
+        self._ledger = ledger
+        self._name = name
+
+    def settle(self, tx: Transaction, turn: Turn, queues: Mapping[str, Queue], now: int) -> None:
+        """Write the outcomes: an attempt's one after another, different attempts' together."""
+        left: list[Outcome] = turn.outcomes
+        while left:
+            seen: set[int] = set()
+            batch: list[Outcome] = []
+            later: list[Outcome] = []
+            for outcome in left:
+                (later if outcome.id in seen else batch).append(outcome)
+                seen.add(outcome.id)
+            self.write(tx, self._items(batch, turn), turn, queues, now)
+            left = later
+
+    def write(
+        self, tx: Transaction, items: Sequence[Settled], turn: Turn, queues: Mapping[str, Queue], now: int
+    ) -> None:
+        """Write what was decided; decide again where a cancel came in between, or where ops are left."""
+        while items:
+            for item in items:
+                if item.row.op_count > 1:
+                    turn.remember(item.row)
+            done = settle(tx, self._store.jobs, items, dict(queues), self._name, now)
+            turn.settlements.append(done)
+            turn.ready = turn.ready or done.ready or bool(done.committed)
+            self._note_reclaims(tx, done, now)
+            items = [self._canceled(item) for item in done.canceling] + self._go_on(tx, done, turn)
+
+    def _items(self, outcomes: Sequence[Outcome], turn: Turn) -> list[Settled]:
+        items = []
+        for outcome in outcomes:
+            held = self._ledger.get(outcome.id, outcome.epoch)
+            if held is not None:
+                outcome.op = held.row.cursor if outcome.op == AT_CURSOR else outcome.op
+                items.append(self._ledger.settled(held, outcome))
+            elif not outcome.finished_by_user:
+                turn.stale.append((outcome.id, outcome.epoch, "result"))
+        return items
+
+    def _canceled(self, item: Settled) -> Settled:
+        """The job is being canceled, which this worker had not heard of."""
+        held = self._held(item)
+        held.canceling = True
+        return self._ledger.settled(held, item.outcome)
+
+    def _go_on(self, tx: Transaction, done: Settlement, turn: Turn) -> list[Settled]:
+        """For jobs whose run has ended with ops left: run those, or write how the job ends without them."""
+        left = [item for item in done.done if item.decision.advance and not item.outcome.more]
+        for item in done.committed:
+            _tell_of_the_unheard(item)
+            if STATUSES[item.row.status] not in FINAL:
+                self._held(item).ops = self._store.jobs.ops(tx, [item.row.id])[item.row.id]
+                left.append(item)
+        halted = []
+        for item in left:
+            held = self._held(item)
+            how = Ended.CANCELED if held.canceling else self.stopping or self._ledger.unknown(held)
+            if how is None:
+                turn.onward.append(held)
+            else:
+                halted.append(self._ledger.settled(held, Outcome(*item.key, held.row.cursor, how)))
+        return halted
+
+    def _held(self, item: Settled) -> Held:
+        held = self._ledger.get(*item.key)
+        assert held is not None  # it was made of one in this turn
+        return held
+
+    def _note_reclaims(self, tx: Transaction, done: Settlement, now: int) -> None:
+        for item in done.done:
+            if item.outcome.ended == Ended.CRASHED:
+                row, decision = item.row, item.decision
+                data = {
+                    "worker": self._name,
+                    "why": item.outcome.error and msgspec.json.decode(item.outcome.error).get("message"),
+                    "crashes": row.crashes + decision.crashed,
+                    "status": decision.status.value,
+                }
+                self._store.events.add(tx, "reclaim", now, job=row.id, definition=row.definition, data=data)
+
+
+def _tell_of_the_unheard(item: Settled) -> None:
+    """What a function raised after `ctx.finish` changes nothing."""
+    if item.outcome.error is not None:
+        error = RemoteError.from_json(item.outcome.error).summary
+        _log.warning("job %d (%s) raised after ctx.finish(): %s", item.row.id, item.row.task, error)

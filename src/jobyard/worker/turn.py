@@ -1,0 +1,78 @@
+"""What one turn of the claimer has read and done, acted on once it is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from jobyard.model.messages import Abandoned, Deadline, Ended, Enqueue, NotBegun, Outcome
+from jobyard.model.rows import JobRow
+from jobyard.store.requests import Request
+from jobyard.store.settle import Settlement
+from jobyard.worker.ledger import Held
+
+__all__ = ["AT_CURSOR", "Turn", "sorted_turn"]
+
+AT_CURSOR = -1
+"""Stands for the op at the cursor, in the outcome of a run that never began."""
+_TIMEOUT = "jobyard.errors:JobTimeout"
+
+
+@dataclass(slots=True)
+class Turn:
+    """One transaction of the claimer."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    others: list[Any] = field(default_factory=list)
+    enqueues: list[Enqueue] = field(default_factory=list)
+    settlements: list[Settlement] = field(default_factory=list)
+    stale: list[tuple[int, int, str]] = field(default_factory=list)
+    onward: list[Held] = field(default_factory=list)
+    """Jobs whose run has ended and whose next op is to be run."""
+    claimed: list[Held] = field(default_factory=list)
+    seconds: float = 0.0
+    """How long the claim took."""
+    requests: list[Request] = field(default_factory=list)
+    ended: list[JobRow] = field(default_factory=list)
+    next_due: int | None = None
+    ready: bool = False
+    wanted: int = 0
+    _before: list[tuple[JobRow, JobRow]] = field(default_factory=list)
+
+    @property
+    def full(self) -> bool:
+        """It claimed all it wanted, so there may be more."""
+        return 0 < self.wanted <= len(self.claimed)
+
+    def remember(self, row: JobRow) -> None:
+        """This row is about to move to its next op."""
+        self._before.append((row, msgspec.structs.replace(row)))
+
+    def undo(self) -> None:
+        """The transaction was rolled back: the rows are where they were."""
+        for row, before in reversed(self._before):
+            row.status, row.cursor, row.task = before.status, before.cursor, before.task
+            row.priority, row.rank = before.priority, before.rank
+
+
+def sorted_turn(messages: Iterable[Any]) -> Turn:
+    """A turn that deals with these messages."""
+    turn = Turn()
+    for message in messages:
+        if isinstance(message, Outcome):
+            turn.outcomes.append(message)
+        elif isinstance(message, Enqueue):
+            turn.enqueues.append(message)
+        elif isinstance(message, NotBegun):
+            turn.outcomes.append(Outcome(message.id, message.epoch, AT_CURSOR, Ended.DRAINED))
+        elif isinstance(message, Abandoned):
+            turn.others.append(message)
+            turn.outcomes.append(
+                Outcome(message.id, message.epoch, message.op, message.ended, error=message.error, types=[_TIMEOUT])
+            )
+        elif not isinstance(message, Deadline):
+            turn.others.append(message)
+    return turn
