@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from jobyard.errors import JobCrashed, JobyardError
 from jobyard.model.states import Status
-from jobyard.model.traceback import capture, encode
 
 __all__ = ["crash_fault", "dependency_fault", "fault"]
 
@@ -21,6 +20,8 @@ class EarlierOpFailed(JobyardError):
 
 def fault(error: BaseException) -> str:
     """The stored form of an error that was never raised."""
+    from jobyard.model.traceback import capture, encode  # what takes tracebacks apart, only those need who have one
+
     return encode(capture(error))
 
 

@@ -24,9 +24,10 @@ def _ops(job: Any) -> list[dict[str, Any]]:
 
 
 _OURS = (
-    "id status priority queue title attempt due requester definition received_at started_at ended_at worker machine "
-    "heartbeat logtail log_serial progress error existing tags"
-).split()
+    *("id", "status", "priority", "queue", "title", "tags", "attempt", "due", "requester", "definition"),
+    *("received_at", "started_at", "ended_at", "worker", "machine", "heartbeat", "logtail", "log_serial"),
+    *("progress", "error", "existing"),
+)
 
 FIELDS: dict[str, Reader] = {
     **{name: attrgetter(name) for name in _OURS},

@@ -49,6 +49,7 @@ class Control(Protocol):
         """Name, machine and last heartbeat of a worker."""
 
     def wait(self, id: int, timeout: float | None) -> JobRow: ...
+    async def await_(self, id: int, timeout: float | None) -> JobRow: ...
     def cancel(self, id: int) -> tuple[bool, str]: ...
     def change_priority(self, id: int, priority: int) -> tuple[bool, str]: ...
     def retry(self, id: int) -> JobRow: ...
@@ -150,7 +151,9 @@ class Job(Reference, Generic[R]):
     @property
     def title(self) -> str:
         """What people see: the title given, else the task of the first op."""
-        return self.options.title or (self._row.task if self._row.op_count == 1 and self._row.task else self.ops[0].task)
+        return self.options.title or (
+            self._row.task if self._row.op_count == 1 and self._row.task else self.ops[0].task
+        )
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -398,8 +401,12 @@ class Job(Reference, Generic[R]):
         return await _in_thread(self.refresh)
 
     async def await_(self, timeout: float | None = None) -> Job[R]:
-        """The async twin of `wait`, whose name with a leading ``a`` is a keyword; ``await job`` is the same."""
-        return await _in_thread(self.wait, timeout)
+        """
+        The async twin of `wait`, whose name with a leading ``a`` would be a keyword.
+
+        ``await job`` is the same without a timeout.
+        """
+        return self._take(await self._stored().await_(self.id, timeout))
 
     def __await__(self) -> Generator[Any, None, Job[R]]:
         return self.await_().__await__()
@@ -465,8 +472,6 @@ class Job(Reference, Generic[R]):
     def __repr__(self) -> str:
         tasks = ", ".join(op.task for op in self.ops) if self._ops or self._row.op_count != 1 else self._row.task
         return f"<Job {self.id} {self.status} {tasks}>"
-
-
 
 
 async def _in_thread(function: Callable[..., T], *args: Any) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -79,7 +79,7 @@ class Op:
         priority: int = 0,
         result: Any = None,
         error: RemoteError | None = None,
-        log: list[LogEntry] | None = None,
+        log: list[LogEntry] | Callable[[], list[LogEntry]] | None = None,
         started_at: datetime | None = None,
         exec_at: datetime | None = None,
         ended_at: datetime | None = None,
@@ -102,7 +102,14 @@ class Op:
 
     @classmethod
     def of_row(
-        cls, row: OpRow, status: Status, args: Sequence[Any], kwargs: Mapping[str, Any], result: Any, error: Any, log: Any
+        cls,
+        row: OpRow,
+        status: Status,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        result: Any,
+        error: RemoteError | None,
+        log: Callable[[], list[LogEntry]],
     ) -> Op:
         """An op as it was read. *log* is a callable that reads its entries when they are asked for."""
         return cls(

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobyard.errors import BadArguments
 from jobyard.model.codec import pack, unpack
@@ -18,7 +18,9 @@ from jobyard.model.instants import from_micros, to_micros
 from jobyard.model.op import LogEntry, Op
 from jobyard.model.rows import JobRow
 from jobyard.model.states import FINAL, HELD, Status, calc_priority, calc_status
-from jobyard.model.traceback import RemoteError
+
+if TYPE_CHECKING:
+    from jobyard.model.traceback import RemoteError
 
 __all__ = [
     "cancel",
@@ -150,7 +152,6 @@ def _op_state(op: Op) -> dict[str, Any]:
 
 def _op(state: Mapping[str, Any], index: int) -> Op:
     where = f"op {index} of the state"
-    error = state.get("error")
     return Op(
         _needed(state, "task", where),
         [_untagged(value) for value in state.get("args") or ()],
@@ -159,10 +160,20 @@ def _op(state: Mapping[str, Any], index: int) -> Op:
         status=Status(_needed(state, "status", where)),
         priority=state.get("priority") or 0,
         result=_untagged(state.get("result")),
-        error=RemoteError(error) if error is not None else None,
+        error=_error(state.get("error")),
         log=[_entry(entry) for entry in state.get("log") or ()],
-        **{name: _instant(state.get(name)) for name in _OP_TIMES},
+        started_at=_instant(state.get("started_at")),
+        exec_at=_instant(state.get("exec_at")),
+        ended_at=_instant(state.get("ended_at")),
     )
+
+
+def _error(data: Any) -> RemoteError | None:
+    if data is None:
+        return None
+    from jobyard.model.traceback import RemoteError  # what shows tracebacks, only those need who have one
+
+    return RemoteError(data)
 
 
 def _entry_state(entry: LogEntry) -> dict[str, Any]:
@@ -179,7 +190,7 @@ def _entry_state(entry: LogEntry) -> dict[str, Any]:
 
 
 def _entry(state: Mapping[str, Any]) -> LogEntry:
-    return LogEntry(**{**state, "at": _instant(state.get("at"))})  # type: ignore[arg-type]
+    return LogEntry(**{**state, "at": _instant(state.get("at"))})
 
 
 def _needed(state: Mapping[str, Any], key: str, where: str) -> Any:

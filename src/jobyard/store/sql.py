@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import NamedTuple
 
 __all__ = ["Migration", "Statements", "migrations", "noun_names", "parameters", "positional", "statements"]
@@ -42,8 +41,8 @@ class Migration(NamedTuple):
     statements: list[str]
 
 
-def _folder(dialect: str) -> Traversable:
-    return files("jobyard.store").joinpath(dialect)
+def _folder(dialect: str) -> Path:
+    return Path(__file__).with_name(dialect)
 
 
 def noun_names(dialect: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from jobyard.task.decorator import Decorator
 from jobyard.task.new import new_job
-from jobyard.task.options import CallKeywords, CallOptions, TaskKeywords, TaskOptions
+from jobyard.task.options import CallKeywords, CallOptions, Duration, TaskKeywords, TaskOptions
 from jobyard.task.policy import Policy, QueueDefaults, resolve_policy
 from jobyard.task.registry import Registry
 from jobyard.task.task import CallableTask, Control, Runnable, Task
@@ -13,6 +13,7 @@ __all__ = [
     "CallableTask",
     "Control",
     "Decorator",
+    "Duration",
     "Policy",
     "QueueDefaults",
     "Registry",

@@ -16,6 +16,7 @@ from jobyard.errors import BadArguments
 from jobyard.model.durations import micros, seconds
 from jobyard.model.job import Job
 from jobyard.model.newjob import SUCCESS, accepted_bits
+from jobyard.model.references import Reference
 from jobyard.model.retry import Retry
 from jobyard.model.sizes import size
 from jobyard.model.text import escape
@@ -191,7 +192,8 @@ def due(value: Any, option: str) -> datetime | timedelta:
 
 def job_number(value: Any, option: str) -> int:
     """The id of a `Job`, an id, or -n for the n-th before it in a batch."""
-    number = value.id if isinstance(value, Job) else value
+    given = value.as_retval().job if isinstance(value, Reference) else value
+    number = given.id if isinstance(given, Job) else given
     if isinstance(number, bool) or not isinstance(number, int) or number == 0:
         _refuse(value, option, "give jobs, their ids, or -n for the n-th job before it in a batch")
     return number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -72,5 +71,7 @@ def _unique_key(ops: Sequence[Op], call: CallOptions, tasks: Registry) -> str | 
 
 
 def _digest(ops: Iterable[Op]) -> str:
+    import hashlib  # with it comes OpenSSL, which is slow to load
+
     content = msgspec.json.encode([(op.new.task, op.new.args, op.new.refs) for op in ops if op.new])
     return f"ops:{hashlib.sha256(content).hexdigest()}"

@@ -8,7 +8,6 @@ job, and copied.
 from __future__ import annotations
 
 import functools
-import hashlib
 import inspect
 import sys
 from collections.abc import Callable
@@ -188,6 +187,8 @@ class Task(Generic[P, R]):
         """
         unique = self.unique
         if unique is True:
+            import hashlib  # with it comes OpenSSL, which is slow to load
+
             digest = hashlib.sha256(canonical(self.signature, args, kwargs).encode()).hexdigest()
             return f"{self.name}:{digest}"
         if callable(unique):

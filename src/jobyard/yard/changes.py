@@ -11,10 +11,12 @@ from jobyard.model.job import Job
 from jobyard.model.op import LogEntry
 from jobyard.model.states import FINAL
 
-__all__ = ["NO_CHANGE", "Change", "change_of"]
+__all__ = ["NO_CHANGE", "Change", "NoChange", "change_of"]
 
 
-class _NoChange(enum.Enum):
+class NoChange(enum.Enum):
+    """The type of `NO_CHANGE`."""
+
     NO_CHANGE = "NO_CHANGE"
 
     def __repr__(self) -> str:
@@ -24,7 +26,7 @@ class _NoChange(enum.Enum):
         return False
 
 
-NO_CHANGE: Final = _NoChange.NO_CHANGE
+NO_CHANGE: Final = NoChange.NO_CHANGE
 """What `Yard.wait_for_change` gives when nothing changed before the timeout; false in a condition."""
 
 

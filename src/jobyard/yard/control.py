@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -19,20 +17,19 @@ from jobyard.model.progress import Progress
 from jobyard.model.references import Ref, Retval
 from jobyard.model.rows import JobRow, OpRow
 from jobyard.model.states import FINAL, STATUSES, Status, op_statuses
-from jobyard.model.traceback import RemoteError, StackTrace
-from jobyard.model.why import Facts, ParentFacts, Reason, WorkerFacts, reasons
 from jobyard.store import Store
 from jobyard.store.control import Effect
 from jobyard.store.driver import Transaction
 from jobyard.store.jobs import as_read
 from jobyard.task import Registry
+from jobyard.yard.waiting import auntil, until
+
+if TYPE_CHECKING:
+    from jobyard.model.traceback import RemoteError, StackTrace
+    from jobyard.model.why import Reason
 
 __all__ = ["JobControl"]
 
-_READ_EVERY = 0.05
-"""Seconds between two reads of a job that is waited for: at most 20 a second."""
-_NET = 1.0
-"""Seconds after which a waiting reader looks even if nobody said that something was committed."""
 _decode_refs = msgspec.json.Decoder(list[Ref]).decode
 
 
@@ -73,7 +70,9 @@ class JobControl:
             past = self._store.jobs.attempts(tx, row.id)
             worker = self._store.workers.get(tx, row.worker)
         found = [
-            Attempt(a.number, a.worker, from_micros(a.started_at), from_micros(a.ended_at), a.outcome, self.error(a.error))
+            Attempt(
+                a.number, a.worker, from_micros(a.started_at), from_micros(a.ended_at), a.outcome, self.error(a.error)
+            )
             for a in past
         ]
         status = STATUSES[row.status]
@@ -90,7 +89,11 @@ class JobControl:
         return [Progress(tuple(r.group), r.current, r.total, r.status) for r in reports]
 
     def error(self, text: str | None) -> RemoteError | None:
-        return RemoteError.from_json(text) if text else None
+        if not text:
+            return None
+        from jobyard.model.traceback import RemoteError  # what shows tracebacks, only those need who have one
+
+        return RemoteError.from_json(text)
 
     def worker(self, id: int) -> tuple[str, str, int] | None:
         with self._store.read() as tx:
@@ -98,41 +101,25 @@ class JobControl:
         return (found.name, found.machine, found.heartbeat) if found else None
 
     def wait(self, id: int, timeout: float | None) -> JobRow:
-        row = self.until(id, lambda row: row if STATUSES[row.status] in FINAL else None, timeout)
-        if row is None:
-            msg = f"job {id} has not ended after {timeout:g} s; it goes on"
-            raise WaitTimeout(msg)
-        return row
+        return _ended(id, until(self._store.driver, lambda: self._final(id), timeout), timeout)
 
-    def until(self, id: int, found: Callable[[JobRow], Any], timeout: float | None) -> Any:
-        """What *found* makes of the job's row, once it is not None; None at the timeout."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        changed = threading.Event()
-        if (answer := found(self.row(id))) is not None:
-            return answer
-        forget = self._store.driver.listen(changed.set)
-        try:
-            while True:
-                read_at = time.monotonic()
-                if (answer := found(self.row(id))) is not None:
-                    return answer
-                if deadline is not None and time.monotonic() >= deadline:
-                    return None
-                changed.wait(_NET if deadline is None else min(_NET, max(deadline - time.monotonic(), 0)))
-                changed.clear()
-                time.sleep(max(0.0, read_at + _READ_EVERY - time.monotonic()))
-        finally:
-            forget()
+    async def await_(self, id: int, timeout: float | None) -> JobRow:
+        return _ended(id, await auntil(self._store.driver, lambda: self._final(id), timeout), timeout)
 
-    def until_any(self, ids: list[int], timeout: float | None) -> list[int]:
-        """Those of these jobs that have ended, once one has; none at the timeout."""
+    def ended_of(self, ids: Iterable[int]) -> list[int]:
+        """
+        Those of these jobs that have ended.
 
-        def ended(_: JobRow) -> list[int] | None:
-            with self._store.read() as tx:
-                rows = self._store.jobs.get_many(tx, ids)
-            return [id for id in ids if id in rows and STATUSES[rows[id].status] in FINAL] or None
-
-        return self.until(ids[0], ended, timeout) or []
+        Raises:
+            UnknownJob: there is no such job, or no longer.
+        """
+        ids = list(ids)
+        with self._store.read() as tx:
+            rows = self._store.jobs.get_many(tx, ids)
+            for id in ids:
+                if id not in rows:
+                    self._store.jobs.get(tx, id)
+        return [id for id in ids if STATUSES[rows[id].status] in FINAL]
 
     def cancel(self, id: int) -> tuple[bool, str]:
         with self._store.transaction() as tx:
@@ -142,9 +129,7 @@ class JobControl:
 
     def change_priority(self, id: int, priority: int) -> tuple[bool, str]:
         with self._store.transaction() as tx:
-            done, text, effect = self._store.control.change_priority(
-                tx, id, priority, self._user(), self._store.now()
-            )
+            done, text, effect = self._store.control.change_priority(tx, id, priority, self._user(), self._store.now())
         self._tell(effect)
         return done, text
 
@@ -173,6 +158,8 @@ class JobControl:
         return self._act(id, mark)
 
     def why(self, id: int) -> list[Reason]:
+        from jobyard.model.why import Facts, ParentFacts, WorkerFacts, reasons  # what few ask is loaded when asked
+
         store, now = self._store, self._store.now()
         with store.read() as tx:
             row = as_read(store.jobs.get(tx, id), now)
@@ -204,6 +191,8 @@ class JobControl:
         )
 
     def stack(self, id: int, timeout: float) -> StackTrace:
+        from jobyard.model.traceback import StackTrace
+
         store = self._store
         with store.read() as tx:
             row = store.jobs.get(tx, id)
@@ -220,17 +209,22 @@ class JobControl:
         return StackTrace.from_json(self._answer(id, request, timeout))
 
     def _answer(self, id: int, request: int, timeout: float) -> str:
-        def answered(_: JobRow) -> tuple[str | None] | None:
+        def look() -> tuple[str | None] | None:
             with self._store.read() as tx:
                 answer, at = self._store.requests.answered(tx, request)
             return None if at is None else (answer,)
 
-        found = self.until(id, answered, timeout)
+        found = until(self._store.driver, look, timeout)
         if found is None or found[0] is None:
-            msg = f"job {id}: its worker gave no stack within {timeout:g} s; it may just have ended, or its worker hangs"
+            msg = (
+                f"job {id}: its worker gave no stack within {timeout:g} s; it may just have ended, or its worker hangs"
+            )
             raise WaitTimeout(msg)
-        text: str = found[0]
-        return text
+        return found[0]
+
+    def _final(self, id: int) -> JobRow | None:
+        row = self.row(id)
+        return row if STATUSES[row.status] in FINAL else None
 
     def _act(self, id: int, action: Callable[[Transaction, int, str | None, int], Effect]) -> JobRow:
         with self._store.transaction() as tx:
@@ -282,6 +276,13 @@ class JobControl:
         except UnknownTask:
             return None
         return found
+
+
+def _ended(id: int, row: JobRow | None, timeout: float | None) -> JobRow:
+    if row is None:
+        msg = f"job {id} has not ended after {timeout:g} s; it goes on"
+        raise WaitTimeout(msg)
+    return row
 
 
 def _only_op(row: JobRow) -> OpRow:

@@ -12,8 +12,8 @@ from jobyard.model.newjob import NewJob
 from jobyard.model.rows import JobRow
 from jobyard.store.finish import finish_plan
 from jobyard.store.foreign import async_transaction_on, transaction_on
-from jobyard.store.plans import Plan, Query, arun, run
 from jobyard.store.insert import Stored
+from jobyard.store.plans import Plan, Query, arun, run
 from jobyard.task import CallOptions, new_job
 
 __all__ = ["Linking"]
@@ -69,8 +69,8 @@ class Linking:
         held = yield Query(store.jobs.sql.hold, {"id": parent.id, "epoch": parent.epoch, "lines": 0})
         if not held:
             raise stale(parent.id)
-        [stored] = yield from store.jobs.inserter.insert([new], store.now())
-        return stored
+        stored: list[Stored] = yield from store.jobs.inserter.insert([new], store.now())
+        return stored[0]
 
     def _finish(self, connection: Any, finish: Finish) -> None:
         store = self._yard.store
@@ -84,4 +84,6 @@ class Linking:
 
 
 def stale(id: int) -> StaleRun:
-    return StaleRun(f"job {id} is no longer held by this run (it was reclaimed or ended elsewhere); nothing was written")
+    return StaleRun(
+        f"job {id} is no longer held by this run (it was reclaimed or ended elsewhere); nothing was written"
+    )

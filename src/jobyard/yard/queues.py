@@ -12,8 +12,20 @@ from jobyard.model.states import STATUSES, Status
 from jobyard.store import Store
 from jobyard.store.filters import JobFilter, count_jobs
 from jobyard.store.queues import Queue
+from jobyard.task import checks
 
-__all__ = ["QueueInfo", "QueueList", "set_options"]
+__all__ = ["OPTIONS", "UNSET", "QueueInfo", "QueueList", "set_options"]
+
+UNSET: Any = object()
+"""An option of a queue that the caller leaves as it is; None takes it back."""
+
+OPTIONS: Mapping[str, Callable[[Any, str], Any]] = {
+    "priority": checks.priority,
+    "retry": checks.retry,
+    "timeout": checks.positive_duration,
+    "aging": checks.positive_duration,
+}
+"""The options of a queue, and what checks a value of each."""
 
 _RERANKED_AT_ONCE = 1000
 

@@ -5,35 +5,36 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from jobyard.config import Settings, load_settings
 from jobyard.context import Link
-from jobyard.errors import BadArguments, UsageError, WaitTimeout
+from jobyard.errors import BadArguments, UsageError
 from jobyard.model.codec import Codec, JsonCodec
-from jobyard.model.durations import seconds
 from jobyard.model.events import Emitter, Event, Happening, JobEnqueued
-from jobyard.model.instants import to_micros
 from jobyard.model.job import Job
 from jobyard.model.newjob import NewJob
 from jobyard.model.op import Op
 from jobyard.model.retry import Retry
-from jobyard.model.standalone import check_priority
-from jobyard.model.states import CODES, STATUSES, Status
+from jobyard.model.states import CODES, Status
 from jobyard.store import Store, TimeSource, open_store
 from jobyard.store.events import EventFilter
 from jobyard.store.filters import JobFilter, count_jobs, find_jobs
 from jobyard.store.foreign import async_transaction_on, transaction_on
 from jobyard.store.insert import Stored
 from jobyard.store.plans import arun, run
-from jobyard.task import CallKeywords, CallOptions, Decorator, Registry, new_job
-from jobyard.yard.changes import NO_CHANGE, Change, _NoChange, change_of
+from jobyard.task import CallKeywords, CallOptions, Decorator, Duration, Registry, new_job
+from jobyard.yard import criteria
+from jobyard.yard.changes import NO_CHANGE, Change, NoChange, change_of
 from jobyard.yard.control import JobControl
 from jobyard.yard.link import Linking
-from jobyard.yard.queues import QueueInfo, QueueList, set_options
+from jobyard.yard.queues import OPTIONS, UNSET, QueueInfo, QueueList, set_options
 from jobyard.yard.statement import insert_statement
+from jobyard.yard.waiting import still_running, until
 
 if TYPE_CHECKING:
     from jobyard.store.prune import Pruned
@@ -48,7 +49,6 @@ _log = logging.getLogger("jobyard")
 _READY = frozenset({CODES["queued"]})
 _COUNTED = ("queue", "status", "task", "definition", "requester", "priority")
 _FOUND = TypeVar("_FOUND")
-_UNSET: Any = object()
 
 
 class Yard:
@@ -78,17 +78,20 @@ class Yard:
         self, url: str | None = None, *, clock: TimeSource | None = None, codec: Codec | None = None, **settings: Any
     ) -> None:
         self.settings: Settings = load_settings({"url": url, **settings})
-        self.clock = clock
         self.codec: Codec = codec or JsonCodec()
         self.emitter = Emitter()
         self.tasks = Registry()
         self.task = Decorator(self.tasks, self)
         """Makes a task of a function, an ``async def`` or a dataclass with ``run``: ``@yard.task(queue="images")``."""
+        self._open(clock)
+        self._started: list[Callable[[], object]] = []
+        self._stopped: list[Callable[[], object]] = []
+
+    def _open(self, clock: TimeSource | None) -> None:
+        self.clock = clock
         self.store: Store = open_store(self.settings.url, busy_timeout=self.settings.busy_timeout, clock=clock)
         self.control = JobControl(self.store, self.tasks, self.codec, lambda: self.settings.user)
         self.queues = QueueList(self.store, lambda: self.settings.user)
-        self._started: list[Callable[[], object]] = []
-        self._stopped: list[Callable[[], object]] = []
 
     @property
     def url(self) -> str:
@@ -116,6 +119,22 @@ class Yard:
     def close(self) -> None:
         """Close all connections. A later use opens new ones."""
         self.store.close()
+
+    @contextmanager
+    def at(self, url: str, *, clock: TimeSource | None = None) -> Iterator[Self]:
+        """
+        Have this yard, and all tasks that belong to it, use another store during the block: for tests.
+
+        The store before is left as it was. Not while a worker of the yard runs.
+        """
+        before = self.settings, self.clock, self.store, self.control, self.queues
+        self.settings = replace(self.settings, url=url)
+        self._open(clock)
+        try:
+            yield self
+        finally:
+            self.close()
+            self.settings, self.clock, self.store, self.control, self.queues = before
 
     def __enter__(self) -> Self:
         return self
@@ -237,13 +256,13 @@ class Yard:
             msg = f"order={order!r}: give 'id' (oldest first) or '-id'"
             raise BadArguments(msg)
         filter = JobFilter(
-            statuses=_statuses(status),
-            queues=_several(queue),
-            tasks=_several(task),
+            statuses=criteria.statuses(status),
+            queues=criteria.several(queue),
+            tasks=criteria.several(task),
             definition=definition,
             requester=requester,
-            since=_instant(since, "since"),
-            until=_instant(until, "until"),
+            since=criteria.instant(since, "since"),
+            until=criteria.instant(until, "until"),
             newest_first=order == "-id",
             limit=limit,
         )
@@ -269,7 +288,7 @@ class Yard:
             rows = count_jobs(tx, names, JobFilter(), now)
         if not names:
             return rows[0][0]
-        return {_group(names, row[:-1]): row[-1] for row in rows}
+        return {criteria.group(names, row[:-1]): row[-1] for row in rows}
 
     def wait(self, jobs: Iterable[Job[Any]], timeout: float | None = None) -> list[Job[Any]]:
         """
@@ -292,10 +311,9 @@ class Yard:
         deadline = None if timeout is None else time.monotonic() + timeout
         while left:
             remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-            ended = self.control.until_any(list(left), remaining)
-            if not ended:
-                msg = f"{len(left)} jobs have not ended after {timeout:g} s; they go on"
-                raise WaitTimeout(msg)
+            ended = until(self.store.driver, lambda: self.control.ended_of(left) or None, remaining)
+            if ended is None:
+                raise still_running(len(left), timeout)
             for id in ended:
                 yield left.pop(id).refresh()
 
@@ -306,7 +324,7 @@ class Yard:
         previous: Sequence[Any] | None = None,
         newer_than: int | None = None,
         timeout: float | None = None,
-    ) -> Change | _NoChange:
+    ) -> Change | NoChange:
         """
         Wait until a job's fields differ from *previous*, or its log has entries newer than *newer_than*.
 
@@ -319,22 +337,17 @@ class Yard:
             UnknownJob: there is no such job.
             UnknownField: jobs have no such field.
         """
-        self.job(id).get_info(fields)
-
-        def look(row: Any) -> Change | None:
-            return change_of(Job.of_row(row, self.control, self), fields, previous, newer_than)
-
-        found: Change | None = self.control.until(id, look, timeout)
+        found = until(self.store.driver, lambda: change_of(self.job(id), fields, previous, newer_than), timeout)
         return NO_CHANGE if found is None else found
 
     def queue(
         self,
         name: str,
         *,
-        priority: int | None = _UNSET,
-        retry: int | bool | Retry | None = _UNSET,
-        timeout: Any = _UNSET,
-        aging: Any = _UNSET,
+        priority: int | None = UNSET,
+        retry: int | bool | Retry | None = UNSET,
+        timeout: Duration | None = UNSET,
+        aging: Duration | None = UNSET,
     ) -> QueueInfo:
         """
         Set options of a queue, for jobs whose call and task say nothing. None takes an option back.
@@ -346,14 +359,12 @@ class Yard:
             timeout: of an attempt.
             aging: the wait that counts as one step more urgent.
         """
-        changes: dict[str, Any] = {}
-        if priority is not _UNSET:
-            changes["priority"] = None if priority is None else check_priority(priority)
-        if retry is not _UNSET:
-            changes["retry"] = retry if retry is None or isinstance(retry, Retry) else Retry(10 if retry is True else retry)
-        for key, value in (("timeout", timeout), ("aging", aging)):
-            if value is not _UNSET:
-                changes[key] = None if value is None else _seconds(value, key)
+        given = {"priority": priority, "retry": retry, "timeout": timeout, "aging": aging}
+        changes = {
+            option: None if value is None else OPTIONS[option](value, option)
+            for option, value in given.items()
+            if value is not UNSET
+        }
         if changes:
             set_options(self.store, name, changes, self.settings.user)
         return self.queues.get(name)
@@ -371,7 +382,7 @@ class Yard:
     ) -> list[Event]:
         """The lines of the audit trail that fit, newest first."""
         number = job.id if isinstance(job, Job) else job
-        filter = EventFilter(kind, number, definition, machine, user, _instant(since, "since"), None, limit)
+        filter = EventFilter(kind, number, definition, machine, user, criteria.instant(since, "since"), None, limit)
         with self.store.read() as tx:
             return self.store.events.find(tx, filter)
 
@@ -483,49 +494,9 @@ def _check(new: NewJob) -> None:
                 raise BadArguments(msg)
 
 
-def _statuses(status: Status | str | Collection[Status | str] | None) -> tuple[Status, ...] | None:
-    if status is None:
-        return None
-    given = [status] if isinstance(status, str) else list(status)
-    try:
-        return tuple(Status(each) for each in given)
-    except ValueError:
-        bad = next(each for each in given if each not in list(Status))
-        msg = f"status={bad!r}: the statuses are {', '.join(Status)}"
-        raise BadArguments(msg) from None
-
-
-def _several(names: str | Collection[str] | None) -> tuple[str, ...] | None:
-    if names is None:
-        return None
-    return (names,) if isinstance(names, str) else tuple(names)
-
-
-def _instant(instant: datetime | None, name: str) -> int | None:
-    if instant is None:
-        return None
-    try:
-        return to_micros(instant)
-    except (ValueError, AttributeError, TypeError) as error:
-        msg = f"{name}: {error}"
-        raise BadArguments(msg) from error
-
-
-def _seconds(value: Any, name: str) -> float:
-    try:
-        return seconds(value, name)
-    except ValueError as error:
-        raise BadArguments(str(error)) from error
-
-
-def _group(names: Sequence[str], values: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(STATUSES[value] if name == "status" else value for name, value in zip(names, values, strict=True))
-
-
 def _call_all(functions: Iterable[Callable[[], object]]) -> None:
     for function in functions:
         try:
             function()
         except Exception:
             _log.exception("%r failed", function)
-

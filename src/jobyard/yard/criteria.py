@@ -1,0 +1,45 @@
+"""What callers of the listings give, in the form that the store takes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+from jobyard.errors import BadArguments
+from jobyard.model.instants import to_micros
+from jobyard.model.states import STATUSES, Status
+
+__all__ = ["group", "instant", "several", "statuses"]
+
+
+def statuses(status: Status | str | Collection[Status | str] | None) -> tuple[Status, ...] | None:
+    if status is None:
+        return None
+    given = [status] if isinstance(status, str) else list(status)
+    try:
+        return tuple(Status(each) for each in given)
+    except ValueError:
+        bad = next(each for each in given if each not in list(Status))
+        msg = f"status={bad!r}: the statuses are {', '.join(Status)}"
+        raise BadArguments(msg) from None
+
+
+def several(names: str | Collection[str] | None) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    return (names,) if isinstance(names, str) else tuple(names)
+
+
+def instant(instant: datetime | None, name: str) -> int | None:
+    if instant is None:
+        return None
+    try:
+        return to_micros(instant)
+    except (ValueError, AttributeError, TypeError) as error:
+        msg = f"{name}: {error}"
+        raise BadArguments(msg) from error
+
+
+def group(names: Sequence[str], values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(STATUSES[value] if name == "status" else value for name, value in zip(names, values, strict=True))
