@@ -220,15 +220,16 @@ def test_finish_ends_the_op_on_the_callers_connection():
 
     lent = link(finish=lambda *given: finished.append(given), afinish=afinish)
     with hosting(work, awork, lent=lent) as (host, ear):
-        host.run([run_ops(("work", "[]"), ("awork", "[]"))])
-        first, second = ear.outcomes(2)
+        host.run([run_ops(("work", "[]"), ("awork", "[]"), id=1), run("awork", id=2)])
+        first, second = ear.outcome(1), ear.outcome(2)
 
-    assert (first.finished_by_user, first.ended, first.more) == (True, Ended.RETURNED, True)
+    # Whether the first was committed only the claimer sees, so the op behind it is the claimer's to hand out.
+    assert (first.finished_by_user, first.ended, first.op, first.more) == (True, Ended.RETURNED, 0, False)
     assert (second.finished_by_user, second.ended) == (True, Ended.RAISED)
-    assert [(connection, f.op, f.result, f.last) for connection, f in finished] == [
-        ("mine", 0, "41", False),
-        ("ours", 1, '{"b":1}', True),
-    ]
+    assert {(connection, f.row.id, f.op, f.result, f.last) for connection, f in finished} == {
+        ("mine", 1, 0, "41", False),
+        ("ours", 2, 0, '{"b":1}', True),
+    }
 
 
 def test_a_refused_finish_leaves_the_ordinary_outcome():

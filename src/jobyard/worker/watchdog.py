@@ -91,6 +91,7 @@ class Watchdog:
         if attempt.expired_at() <= now:
             said = attempt.expire(now, attempt.carrier.stack(attempt))
             self._host.say_now(lambda: said)
+            attempt.stop("timeout", 0.0)
         if attempt.give_up_at <= now:
             self._give_up(attempt)
         elif attempt.force_at <= now:
