@@ -65,7 +65,7 @@ def prune(
     return Pruned(
         log=sweep.log(),
         events=sweep.rows("events", now - _EVENTS_DAYS * _DAY),
-        tokens=sweep.rows("jobs", usual, "_tokens"),
+        tokens=sweep.rows("jobs", usual, delete="delete_old_tokens", count="count_old_tokens"),
         requests=sweep.rows("requests", usual),
         workers=sweep.rows("workers", min(usual, failed)),
         jobs=sweep.jobs(usual, failed=0) + sweep.jobs(failed, failed=1),
@@ -97,16 +97,16 @@ class _Sweep:
             id, ended_at = rows[-1]
         return gone
 
-    def rows(self, noun: str, before: int, suffix: str = "") -> int:
+    def rows(self, noun: str, before: int, *, delete: str = "delete_old", count: str = "count_old") -> int:
         """Rows of a table that has no more to it than their age."""
         sql = statements(self.store.driver.dialect, noun)
         if self.dry_run:
-            count = self._number(getattr(sql, f"count_old{suffix}"), {"before": before})
-            return count if self.limit is None else min(count, self.limit)
+            number = self._number(getattr(sql, count), {"before": before})
+            return number if self.limit is None else min(number, self.limit)
         gone = 0
         while room := self._room(gone):
             with self._transaction() as tx:
-                deleted = tx.execute(getattr(sql, f"delete_old{suffix}"), {"before": before, "limit": room})
+                deleted = tx.execute(getattr(sql, delete), {"before": before, "limit": room})
             gone += deleted
             if not deleted:
                 break

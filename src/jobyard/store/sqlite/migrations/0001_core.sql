@@ -41,8 +41,9 @@ create table jobs (
 -- reserved by raising it.
 insert into sqlite_sequence (name, seq) values ('jobs', 0);
 
--- Claims read only this index: the task is in it so that jobs of unknown tasks are passed over without their rows.
-create index jobs_ready on jobs (queue, rank, id, task) where status = 1;
+-- Claims read only this index: the task is in it so that jobs of unknown tasks are passed over without their rows, and
+-- the status because SQLite would else look it up in the row.
+create index jobs_ready on jobs (queue, rank, id, task, status) where status = 1;
 create index jobs_due on jobs (due) where status = 0;
 create index jobs_held on jobs (worker) where status in (4, 5);
 create index jobs_ended on jobs (ended_at) where ended_at is not null;
