@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import click
 
 from jobyard.cli import format, output
@@ -61,14 +63,7 @@ def status(session: Session, /, as_json: bool) -> None:
     yard = session.yard()
     found = migrate.status(yard.store.driver)
     if as_json:
-        output.print_json(
-            {
-                "location": yard.store.location,
-                "current": found.current,
-                "needed": found.needed,
-                "up_to_date": found.up_to_date,
-            }
-        )
+        output.print_json({"location": yard.store.location, **asdict(found), "up_to_date": found.up_to_date})
     else:
         state = f"version {found.current}" if found.current else "not installed"
         verdict = "up to date" if found.up_to_date else f"version {found.needed} is needed: run jobyard db upgrade"

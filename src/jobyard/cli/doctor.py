@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from jobyard.cli import format, output
 from jobyard.cli.command import Command, json_option
 from jobyard.cli.failure import FAILED
 from jobyard.cli.session import Session, pass_session
+from jobyard.model.instants import from_micros
+
+if TYPE_CHECKING:
+    from jobyard.store.invariants import Violation
 
 __all__ = ["command"]
+
+_SHOWN: dict[str, Callable[[Any], str]] = {
+    "clock": lambda micros: format.instant(from_micros(micros)),
+    "size": format.size,
+    "log_size": format.size,
+    "oldest_ready": format.length,
+}
+"""The facts that are no plain words."""
 
 
 @click.command("doctor", cls=Command)
@@ -19,11 +34,12 @@ def command(session: Session, /, as_json: bool) -> None:
     """
     Check a live store for what must always hold; 1 if something does not.
 
-    It reads and changes nothing. What it finds is a bug of jobyard, or a hand in its tables.
+    It reads and changes nothing. What it finds is a bug of jobyard, a hand in its tables, or a broken disk.
 
     \b
     Examples:
       jobyard doctor
+      jobyard doctor --json
     """
     from jobyard.store.invariants import check_invariants, facts
 
@@ -31,17 +47,24 @@ def command(session: Session, /, as_json: bool) -> None:
     store, settings = yard.store, yard.settings
     now = store.now()
     known = facts(store, now)
+    faults: list[str] = known.pop("faults")
     found = check_invariants(store, now=now, lost_after=settings.lost_after, max_crashes=settings.max_crashes)
     if as_json:
-        output.print_json(
-            {"location": store.location, "facts": known, "violations": [each._asdict() for each in found]}
-        )
+        output.print_json({"facts": known, "faults": faults, "violations": [each._asdict() for each in found]})
     else:
-        output.line(store.location)
-        for name, value in known.items():
-            output.line(f"  {name.replace('_', ' ')}: {value}")
-        for violation in found:
-            output.warn(f"{violation.id}: {violation.text}: job {', '.join(map(str, violation.jobs))}")
-        output.line(f"{format.plural(len(found), 'invariant')} broken" if found else "all invariants hold")
-    if found:
+        _print(known, [*faults, *map(_in_words, found)])
+    if faults or found:
         raise click.exceptions.Exit(FAILED)
+
+
+def _print(known: dict[str, Any], problems: list[str]) -> None:
+    for name, value in known.items():
+        shown = "-" if value is None else _SHOWN.get(name, str)(value)
+        output.line(f"{name.replace('_', ' '):14} {shown}")
+    for problem in problems:
+        output.warn(problem)
+    output.line(f"{format.plural(len(problems), 'problem')} found" if problems else "all is well")
+
+
+def _in_words(violation: Violation) -> str:
+    return f"{violation.id}: {violation.text}: {', '.join(f'job {id}' for id in violation.jobs)}"

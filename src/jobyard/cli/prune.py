@@ -6,7 +6,6 @@ import click
 
 from jobyard.cli import output
 from jobyard.cli.command import Command, json_option, setting_options
-from jobyard.cli.data import plain
 from jobyard.cli.session import Session, pass_session
 
 __all__ = ["command"]
@@ -28,9 +27,8 @@ def command(session: Session, /, dry_run: bool, as_json: bool) -> None:
       jobyard prune --dry-run
       jobyard prune --keep 1d --keep-failed 7d
     """
-    gone = plain(session.yard().prune(dry_run=dry_run))
+    gone = session.yard().prune(dry_run=dry_run)
     if as_json:
         output.print_json(gone)
-        return
-    would = "would delete" if dry_run else "deleted"
-    output.line(f"{would} {', '.join(f'{count:,} {what.replace(chr(95), chr(32))}' for what, count in gone.items())}")
+    else:
+        output.line(f"{'would delete' if dry_run else 'deleted'} {gone}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -60,7 +61,7 @@ def _data(task: Task[..., Any]) -> dict[str, Any]:
         "name": task.name,
         "aliases": task.aliases,
         "function": f"{task.module}:{task.qualname}",
-        "signature": f"({', '.join(str(each) for each in task.signature.parameters.values())})",
+        "signature": f"({', '.join(map(_parameter, task.signature.parameters.values()))})",
         "queue": task.queue,
         "priority": task.priority,
         "retry": options.retry,
@@ -73,6 +74,12 @@ def _data(task: Task[..., Any]) -> dict[str, Any]:
         "ack": task.ack,
         "log_prints": task.log_prints,
     }
+
+
+def _parameter(parameter: Parameter) -> str:
+    """The parameter as the source has it: postponed annotations are texts, and would show quotes."""
+    shown, annotation = str(parameter), parameter.annotation
+    return shown.replace(repr(annotation), annotation, 1) if isinstance(annotation, str) else shown
 
 
 @command.command("check")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shlex import join, quote
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from jobyard.demo.census import Census
@@ -25,44 +24,42 @@ _APP = "jobyard.demo.tasks"
 
 def after_success(yard: Yard, folder: Path, census: Census) -> RenderableType:
     """Where the report is, and how to look at the jobs that wrote it."""
-    failed = census.unparsed[0].job if census.unparsed else None
     [first] = yard.jobs(task="census.find", limit=1)
-    steps = [
-        ("job list --status failed", "the files that do not parse"),
-        (f"job show {failed}", "one of them, with its traceback"),
-        (f"job log {first.id}", "what the first job said"),
-        ("job list --limit 20", "the last jobs"),
-        ("doctor", "whether all is as it must be"),
-    ]
+    steps = [(f"job log {first.id}", "what the first job said"), ("job list --limit 20", "the last jobs")]
+    if census.unparsed:
+        failed = census.unparsed[0].job
+        steps.insert(0, (f"job show {failed}", "why one of them failed"))
+        steps.insert(0, ("job list --status failed", "the files that do not parse"))
     opener = "open" if sys.platform == "darwin" else "xdg-open"
     return Group(
-        Text(f"The whole report is {folder / REPORT}, the chart {folder / CHART}, and the jobs are still there:"),
+        Text(f"The report is in {folder / REPORT}, its picture in {folder / CHART}. The jobs are still there:"),
         Text(),
-        _steps(folder, [(words, told) for words, told in steps if "None" not in words]),
+        *_steps(folder, steps),
         Text(),
-        Text.assemble("  ", (f"{opener} {quote(str(folder / CHART))}", "cyan")),
+        Text(f"  {opener} {quote(str(folder / CHART))}", "cyan"),
     )
 
 
 def after_interrupt(folder: Path, left: int) -> RenderableType:
     """How to go on."""
     jobs = "1 job is" if left == 1 else f"{left} jobs are"
-    return Group(Text(f"Stopped; {jobs} left. To go on:"), _steps(folder, [("worker --until-idle", "")], app=True))
+    return Group(Text(f"Stopped; {jobs} left. To go on:"), *_steps(folder, [("worker --until-idle", "")], app=True))
 
 
 def after_failure(folder: Path, failed: Job[object] | None) -> RenderableType:
     """Where to look."""
     what = f"job {failed.id} ({failed.title}) failed" if failed else "there is no report"
     words = f"job show {failed.id}" if failed else "job list"
-    return Group(Text(f"The census could not be taken: {what}.", "bold red"), _steps(folder, [(words, "")]))
+    return Group(Text(f"The census could not be taken: {what}.", "bold red"), *_steps(folder, [(words, "")]))
 
 
-def _steps(folder: Path, steps: Iterable[tuple[str, str]], *, app: bool = False) -> Table:
-    table = Table.grid(padding=(0, 3, 0, 0))
+def _steps(folder: Path, steps: Sequence[tuple[str, str]], *, app: bool = False) -> Iterator[Text]:
+    """One line each, which no terminal cuts, since it is there to be copied; what it shows stands behind it."""
     program = f"{_program()} --url {quote(url_of(folder))}{f' --app {_APP}' if app else ''}"
+    longest = max(len(words) for words, _ in steps)
     for words, told in steps:
-        table.add_row(Text.assemble("  ", (f"{program} {words}", "cyan"), no_wrap=True), Text(told, "dim"))
-    return table
+        command = (f"{program} {words}", "cyan")
+        yield Text.assemble("  ", command, " " * (longest - len(words) + 3), (told, "dim"), overflow="fold")
 
 
 def _program() -> str:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobyard.cli import output
+from jobyard.cli import format, output
 from jobyard.cli.command import Command, json_option
 from jobyard.cli.data import job_data
-from jobyard.cli.failure import FAILED
+from jobyard.cli.failure import FAILED, Failure
 from jobyard.cli.job.log import entry_line
 from jobyard.cli.job.progress import Pace, progress_lines
 from jobyard.cli.params import duration
 from jobyard.cli.session import Session, pass_session
+from jobyard.errors import WaitTimeout
 from jobyard.model.progress import Progress, progress_tree
 from jobyard.model.states import FINAL, Status
 
@@ -81,7 +82,17 @@ def wait(session: Session, /, ids: tuple[int, ...], timeout: float | None) -> No
     """
     yard = session.yard()
     jobs = [yard.job(id) for id in ids]
-    raise click.exceptions.Exit(exit_code(yard.wait(jobs, timeout=timeout)))
+    try:
+        yard.wait(jobs, timeout=timeout)
+    except WaitTimeout as error:
+        raise Failure(_unfinished(jobs, timeout or 0)) from error
+    raise click.exceptions.Exit(exit_code(jobs))
+
+
+def _unfinished(jobs: list[Job[Any]], timeout: float) -> str:
+    left = [f"job {job.id}" for job in jobs if job.refresh().status not in FINAL]
+    on = "it goes on" if len(left) == 1 else "they go on"
+    return f"not ended after {format.compact(timeout)}: {', '.join(left)}; {on}"
 
 
 def exit_code(jobs: list[Job[Any]]) -> int:

@@ -1,0 +1,189 @@
+"""Queues, events, the database, pruning, the doctor and the settings."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from datetime import datetime
+
+import pytest
+
+from jobyard import Yard
+from jobyard.config import SETTINGS
+
+
+def test_queues_are_listed_with_their_counts(jobyard):
+    jobyard.enqueue("add", "--arg", "1")
+    jobyard.done("queue", "set", "images", "--priority", "-3", "--retry", "5", "--timeout", "10m")
+
+    [default, images] = jobyard.data("queue", "list")
+
+    assert (default["name"], default["counts"]["queued"], default["counts"]["failed"]) == ("default", 1, 0)
+    assert set(images) == {"name", "paused", "drained", "counts", "priority", "retry", "timeout", "aging"}
+    assert (images["priority"], images["retry"]["attempts"], images["timeout"]) == (-3, 5, 600.0)
+    assert "priority -3, 5 attempts, timeout 10m" in jobyard.done("queue", "list")
+
+
+def test_a_queue_is_paused_drained_and_resumed(jobyard):
+    assert jobyard.done("queue", "pause", "a", "b") == "queue a is paused\nqueue b is paused\n"
+    assert jobyard.done("queue", "drain", "a") == "queue a is paused and drained\n"
+    assert jobyard.done("queue", "resume", "a") == "queue a is open\n"
+
+
+def test_an_option_of_a_queue_is_taken_back(jobyard):
+    jobyard.done("queue", "set", "a", "--timeout", "10m", "--aging", "1m")
+
+    assert jobyard.data("queue", "set", "a", "--timeout", "off")[0]["timeout"] is None
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        ([], "say what to set"),
+        (["--retry", "0"], "--retry: 0 is not in the range"),
+        (["--priority", "x"], "--priority: 'x' is not a valid integer"),
+        (["--timeout", "x"], "--timeout: give seconds"),
+    ],
+)
+def test_a_bad_option_of_a_queue_is_wrong_use(jobyard, args, said):
+    result = jobyard("queue", "set", "a", *args)
+
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_events_are_listed_newest_first(jobyard):
+    jobyard.enqueue("add", "--arg", "1")
+    jobyard.done("--user", "ann", "job", "suspend", "1")
+    jobyard.done("--user", "bob", "job", "resume", "1")
+
+    events = jobyard.data("event", "list", "--job", "1")
+
+    assert [(event["kind"], event["user"], event["job"]) for event in events] == [
+        ("resume", "bob", 1),
+        ("suspend", "ann", 1),
+    ]
+    assert set(events[0]) == {"id", "kind", "at", "user", "job", "definition", "machine", "data"}
+    assert datetime.fromisoformat(events[0]["at"]).tzinfo is not None
+    assert [event["kind"] for event in jobyard.data("event", "list", "--user", "ann")] == ["suspend"]
+    assert len(jobyard.data("event", "list", "--limit", "1")) == 1
+    assert "suspend" in jobyard.done("event", "list", "--kind", "suspend", "--since", "1h")
+
+
+def test_the_database_tells_its_version(jobyard, tmp_path):
+    assert jobyard("db", "status").exit_code == 1
+
+    assert "version 1" in jobyard.done("db", "upgrade")
+    assert jobyard.done("db", "upgrade").endswith("nothing to do, version 1\n")
+    assert jobyard.data("db", "status") == {
+        "location": f"{tmp_path}/jobyard.db",
+        "current": 1,
+        "needed": 1,
+        "up_to_date": True,
+    }
+
+
+def test_the_upgrade_is_printed_for_other_tools(jobyard, tmp_path):
+    script = jobyard.done("db", "upgrade", "--print")
+
+    with sqlite3.connect(tmp_path / "elsewhere.db") as other:
+        other.executescript(script)
+    other.close()
+
+    assert jobyard.done("db", "status", "--url", f"sqlite:///{tmp_path}/elsewhere.db").endswith("up to date\n")
+    assert jobyard("db", "status").exit_code == 1
+
+
+def test_the_tables_are_dropped_only_when_that_is_meant(jobyard):
+    jobyard.enqueue("add", "--arg", "1")
+
+    refused = jobyard("db", "uninstall", input="n\n")
+
+    assert refused.exit_code == 1
+    assert "nothing was dropped" in refused.stderr
+    assert len(jobyard.data("job", "list")) == 1
+    assert jobyard("db", "uninstall", input="y\n").exit_code == 0
+    assert jobyard.data("db", "status")["current"] == 0
+
+
+def test_pruning_tells_before_it_deletes(jobyard):
+    jobyard.enqueue("add", "--arg", "1")
+    jobyard.work()
+
+    kept = jobyard.data("prune", "--dry-run")
+    would = jobyard.data("prune", "--keep", "0.000001s", "--dry-run")
+
+    assert set(kept) == {"jobs", "log", "events", "tokens", "requests", "workers"}
+    assert (kept["jobs"], would["jobs"]) == (0, 1)
+    assert jobyard.done("prune", "--dry-run") == "would delete nothing\n"
+    assert jobyard.done("prune", "--keep", "0.000001s").startswith("deleted 1 jobs")
+    assert jobyard.data("job", "list") == []
+
+
+def test_the_doctor_finds_nothing_in_a_sound_store(jobyard):
+    jobyard.enqueue("add", "--arg", "1")
+    jobyard.work()
+
+    result = jobyard("doctor")
+
+    assert result.exit_code == 0
+    assert result.stdout.endswith("all is well\n")
+    assert jobyard.data("doctor")["violations"] == []
+
+
+def test_the_doctor_names_what_is_wrong(jobyard, tmp_path):
+    jobyard.enqueue("add", "--arg", "1")
+    with sqlite3.connect(tmp_path / "jobyard.db") as hand:
+        hand.execute("update jobs set ended_at = 5")
+    hand.close()
+
+    result = jobyard("doctor")
+
+    assert result.exit_code == 1
+    assert "I4: the job is final without a time of its end, or has one and is not final: job 1" in result.stderr
+    assert jobyard("doctor", "--json").exit_code == 1
+
+
+def test_the_settings_are_told_with_their_sources(jobyard, tmp_path):
+    (tmp_path / "jobyard.toml").write_text("concurrency = 3\nqueues = ['a', 'b']\n")
+
+    found = jobyard.data("config", "check")
+    shown = jobyard.done("config", "check")
+
+    assert set(found) == set(SETTINGS)
+    assert found["concurrency"] == {"value": 3, "source": f"{tmp_path}/jobyard.toml"}
+    assert found["queues"]["value"] == ["a", "b"]
+    assert found["url"]["source"] == "--url"
+    assert "a, b" in shown
+    assert "7d" in shown
+
+
+def test_the_settings_of_the_application_are_told(tmp_path, monkeypatch, jobyard):
+    (tmp_path / "own_settings.py").write_text("from jobyard import Yard\nyard = Yard(concurrency=7)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    jobyard.app = "own_settings"
+
+    found = json.loads(jobyard("config", "check", "--json", app=True).stdout)
+
+    assert found["concurrency"] == {"value": 7, "source": "argument of Yard"}
+
+
+def test_a_wrong_setting_fails_the_check(jobyard, tmp_path):
+    (tmp_path / "jobyard.toml").write_text("concurency = 3\n")
+
+    result = jobyard("config", "check")
+
+    assert result.exit_code == 2
+    assert "did you mean 'concurrency'" in result.stderr
+
+
+def test_a_long_list_is_not_cut_where_nobody_looks(jobyard):
+    title = "a very long title " * 30
+    with Yard(jobyard.url) as yard:
+        yard.task(name="t")(_nothing).using(title=title).enqueue()
+
+    assert title.strip() in jobyard.done("job", "list")
+
+
+def _nothing():
+    return None
