@@ -398,7 +398,7 @@ def test_children_find_the_tasks_of_a_script(tmp_path: Path):
         import queue
         from jobyard.worker.children import Children, importable
         from jobyard.worker.isolated import IsolatedHost
-        from jobyard.worker.wire import in_child
+        from jobyard.worker.wire import importing
         from tests.worker.app import App
         from tests.worker.support import run
 
@@ -407,7 +407,7 @@ def test_children_find_the_tasks_of_a_script(tmp_path: Path):
 
         app = App(name)
 
-        if not in_child:
+        if not importing:
             said = queue.SimpleQueue()
             children = Children(f"{importable('__main__')}:app", send=said.put)
             children.start()

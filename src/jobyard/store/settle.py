@@ -121,13 +121,18 @@ def _finish(tx: Transaction, jobs: Jobs, items: Sequence[Settled], result: Settl
             _write_op(tx, jobs, item, now)
 
 
+def _how(error: str | None) -> str:
+    """How the process was lost, out of the captured error that says so."""
+    return "its worker was lost" if error is None else str(msgspec.json.decode(error)["message"])
+
+
 def _finish_row(item: Settled) -> Finish:
     row, outcome, decision = item.row, item.outcome, item.decision
     status = decision.status
     succeeded = status is Status.SUCCEEDED
     error = outcome.error
     if status is Status.FAILED and decision.crashed:
-        error = crash_fault(row.crashes + 1, outcome.error or "its worker was lost")
+        error = crash_fault(row.crashes + 1, _how(outcome.error))
     return Finish(
         row.id,
         row.epoch,

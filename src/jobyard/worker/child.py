@@ -39,7 +39,6 @@ _PR_WAIT = 60.0
 
 def main() -> None:
     """Serve until told to stop, or the claimer is gone. The arguments are two descriptors and the parent's pid."""
-    wire.in_child = True
     socket_fd, cells_fd, parent = map(int, sys.argv[1:4])
     die_with_parent(parent)
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -90,7 +89,9 @@ def _load(setup: Setup) -> Any:
     else:
         os.environ["PYTHONPATH"] = setup.python_path
     module, _, attribute = setup.app.partition(":")
+    wire.importing = True
     app = importlib.import_module(module)
+    wire.importing = False
     for name in attribute.split("."):
         app = getattr(app, name)
     return app

@@ -18,15 +18,15 @@ import msgspec
 from jobyard.model.messages import Downstream, Upstream
 from jobyard.worker.execute import HostOptions
 
-__all__ = ["CELLS", "CHUNK", "Frames", "Setup", "Wire", "frame", "in_child"]
+__all__ = ["CELLS", "CHUNK", "Frames", "Setup", "Wire", "frame", "importing"]
 
 CELLS = 64
 """Cells of memory shared with a child: each has the serial of the last run that began in the slots it stands for."""
 CHUNK = 1 << 18
 """Bytes of one read."""
 
-in_child = False
-"""Whether this process is a child: then it is no place to start a worker in."""
+importing = False
+"""Whether this process is a child that imports its app: the code of modules must not start another worker then."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _HEAD = 4

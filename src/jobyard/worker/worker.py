@@ -22,6 +22,7 @@ from jobyard.model.states import FINAL, Status
 from jobyard.store import Store
 from jobyard.store.filters import JobFilter, count_jobs
 from jobyard.task import Registry
+from jobyard.worker import wire
 from jobyard.worker.claimer import Claimer
 from jobyard.worker.hosts import Hosts
 from jobyard.worker.inbox import Inbox
@@ -52,6 +53,8 @@ class Worker:
         owner: the yard, which child processes look for in the modules of the tasks.
     """
 
+    hosts_class: type[Hosts] = Hosts
+
     def __init__(
         self,
         store: Store,
@@ -68,6 +71,7 @@ class Worker:
         owner: Any = None,
     ) -> None:
         _refuse_windows()
+        _refuse_import()
         self.settings = settings
         self.concurrency = _positive(concurrency or settings.concurrency, "concurrency")
         self.processes = _positive(processes or settings.processes, "processes")
@@ -84,7 +88,7 @@ class Worker:
         self._emitter = emitter
         self._inbox = Inbox()
         self._ledger = Ledger(store, tasks, settings.max_crashes)
-        self._hosts = Hosts(self, tasks, codec, link, settings, self._inbox.send, owner)
+        self._hosts = self.hosts_class(self, tasks, codec, link, settings, self._inbox.send, owner)
         self._claimer = Claimer(
             store,
             self._ledger,
@@ -336,6 +340,15 @@ def _positive(value: int, name: str) -> int:
         msg = f"{name}={value!r}: give a whole number from 1"
         raise UsageError(msg)
     return value
+
+
+def _refuse_import() -> None:
+    if wire.importing:
+        msg = (
+            "a child process imports this module, whose code starts a worker itself: "
+            "put that under `if __name__ == '__main__':`"
+        )
+        raise UsageError(msg)
 
 
 def _refuse_windows() -> None:
