@@ -21,14 +21,22 @@ _MARGIN = 28
 _TOP = 104
 _BOTTOM = 56
 _STRIP = 16
+_LETTER, _SMALL_LETTER = 6.7, 5.2
+"""How wide the letters of names are, about."""
+_SHORTEST = 8
+"""Letters of a name that is cut."""
 _RAMP = ((0xF4, 0xE3, 0xC8), (0x8F, 0xC1, 0xA9), (0x0B, 0x5D, 0x5E))
 """Nothing documented, half, all."""
+_DARK = 0.6
 
 _STYLE = """
 text { font-family: ui-sans-serif, system-ui, "Segoe UI", Helvetica, Arial, sans-serif; fill: #23312f }
 .title { font-size: 26px; font-weight: 650 }
 .small { font-size: 14px; fill: #5d6b68 }
 .name { font-size: 11px; font-weight: 600; fill: #fff }
+.lines { font-weight: 400; fill: #b9c8c4 }
+.stem { font-size: 9px; opacity: 0.75 }
+.bright { fill: #fff; opacity: 0.9 }
 .package { fill: #23312f }
 .file:hover { stroke: #d9480f; stroke-width: 1.5 }
 """
@@ -109,7 +117,7 @@ def _title(census: Census) -> Iterator[str]:
     total, broken = census.total, len(census.unparsed)
     figures = (
         f"{total.files:,} files · {total.lines:,} lines · {total.functions:,} functions · {total.classes:,} classes · "
-        f"{total.documented:.0%} of them documented · {broken} {'file does' if broken == 1 else 'files do'} not parse"
+        f"{total.documented:.0%} with a docstring · {broken} {'file does' if broken == 1 else 'files do'} not parse"
     )
     yield f'<text class="title" x="{_MARGIN}" y="52">The standard library of Python {escape(census.python)}</text>'
     yield f'<text class="small" x="{_MARGIN}" y="80">{figures}</text>'
@@ -125,13 +133,15 @@ def _map(packages: Mapping[str, Sequence[FileCount]]) -> Iterator[str]:
 def _package(name: str, files: Sequence[FileCount], field: Field) -> Iterator[str]:
     count = added_up(name, files)
     said = f"{name}: {count.lines:,} lines in {count.files} files, {count.documented:.0%} documented"
-    has_strip = field.width > 34 and field.height > 34
     yield f"<g><title>{escape(said)}</title>{_rectangle(field, 'package')}</g>"
-    if has_strip:
-        shown = _cut(f"{name}  {count.lines:,}", field.width) or _cut(name, field.width)
-        yield f'<text class="name" x="{field.x + 4:.1f}" y="{field.y + 12:.1f}">{escape(shown)}</text>'
+    shown = _cut(name, field.width, _LETTER) if field.height > 2 * _STRIP else ""
+    if shown:
+        lines = f"{count.lines:,}"
+        has_room = _cut(f"{name} {lines}", field.width, _LETTER).endswith(lines)
+        text = f'{escape(shown)}<tspan class="lines" dx="5">{lines if has_room else ""}</tspan>'
+        yield f'<text class="name" x="{field.x + 4:.1f}" y="{field.y + 12:.1f}">{text}</text>'
     largest = sorted(files, key=lambda file: -file.lines)
-    inside = field.shrunk(0.75, _STRIP - 1 if has_strip else 0.0)
+    inside = field.shrunk(0.75, _STRIP - 1 if shown else 0.0)
     for file, part in zip(largest, share_out([file.lines for file in largest], inside), strict=True):
         yield _file(file, part.shrunk(0.25))
 
@@ -140,7 +150,17 @@ def _file(file: FileCount, field: Field) -> str:
     share = file.docstrings / file.documentable
     said = f"{file.path}: {file.lines:,} lines, {share:.0%} documented, {file.nesting} blocks deep"
     shape = _rectangle(field, "file", f' fill="{_colour(share)}"')
-    return f"<g><title>{escape(said)}</title>{shape}</g>"
+    return f"<g><title>{escape(said)}</title>{shape}{_stem(file, field, share)}</g>"
+
+
+def _stem(file: FileCount, field: Field, share: float) -> str:
+    """The name of a file inside a package, where there is room; a single module has its name on its strip."""
+    _, slash, name = file.path.rpartition("/")
+    shown = _cut(name.removesuffix(".py"), field.width, _SMALL_LETTER)
+    if not slash or not shown or field.height < _STRIP:
+        return ""
+    kind = "stem bright" if share > _DARK else "stem"
+    return f'<text class="{kind}" x="{field.x + 3:.1f}" y="{field.y + 11:.1f}">{escape(shown)}</text>'
 
 
 def _rectangle(field: Field, kind: str, more: str = "") -> str:
@@ -150,10 +170,10 @@ def _rectangle(field: Field, kind: str, more: str = "") -> str:
 
 def _legend() -> Iterator[str]:
     y = HEIGHT - _BOTTOM + 18
-    yield f'<text class="small" x="{_MARGIN}" y="{y + 13}">docstrings: none</text>'
+    yield f'<text class="small" x="{_MARGIN}" y="{y + 13}">with docstrings: none</text>'
     for step in range(11):
-        yield f'<rect x="{_MARGIN + 112 + 22 * step}" y="{y}" width="22" height="16" fill="{_colour(step / 10)}"/>'
-    yield f'<text class="small" x="{_MARGIN + 364}" y="{y + 13}">all</text>'
+        yield f'<rect x="{_MARGIN + 154 + 22 * step}" y="{y}" width="22" height="16" fill="{_colour(step / 10)}"/>'
+    yield f'<text class="small" x="{_MARGIN + 404}" y="{y + 13}">all</text>'
     told = "A field is as large as the lines in it; point at one to see which file it is."
     yield f'<text class="small" x="{WIDTH - _MARGIN}" y="{y + 13}" text-anchor="end">{told}</text>'
 
@@ -166,6 +186,9 @@ def _colour(share: float) -> str:
     return "#" + "".join(f"{part:02x}" for part in mixed)
 
 
-def _cut(text: str, width: float) -> str:
-    """The text if it has room; of letters of this size about seven need 46 units."""
-    return text if len(text) * 6.6 + 8 <= width else ""
+def _cut(text: str, width: float, letter: float) -> str:
+    """As much of the text as has room; nothing if that says nothing."""
+    room = int((width - 6) / letter)
+    if len(text) <= room:
+        return text
+    return f"{text[: room - 1]}…" if room >= _SHORTEST else ""

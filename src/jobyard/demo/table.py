@@ -15,7 +15,7 @@ from jobyard.demo.census import Census, PackageCount
 __all__ = ["as_table", "as_text"]
 
 _ROWS = 15
-_WIDTH = 120
+_WIDTH = 200
 _BAR = 10
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 
