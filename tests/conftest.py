@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from jobyard import Yard
+from jobyard import Yard
 from jobyard.store import Store, open_store
 from jobyard.testing import Clock
 
@@ -32,3 +35,30 @@ def store(url: str, clock: Clock) -> Iterator[Store]:
     store = open_store(url, busy_timeout=10, clock=clock)
     yield store
     store.close()
+
+
+@pytest.fixture
+def yard(url: str, clock: Clock) -> Iterator[Yard]:
+    """A yard on a new store of each kind, on the movable clock."""
+    with Yard(url, clock=clock, user="ann") as yard:
+        yield yard
+
+
+@pytest.fixture
+def make_yard(url: str, clock: Clock) -> Iterator[Callable[..., Yard]]:
+    """Makes yards on one new store of each kind; with the movable clock unless told otherwise (``clock=None``)."""
+    yards: list[Yard] = []
+
+    def make(**settings: Any) -> Yard:
+        yards.append(Yard(url, **{"clock": clock, "heartbeat": 1, "cancel_grace": 0.1, **settings}))
+        return yards[-1]
+
+    yield make
+    for yard in yards:
+        yard.close()
+
+
+@pytest.fixture
+def yard(make_yard: Callable[..., Yard]) -> Yard:
+    """A yard on a new store of each kind, on the movable clock."""
+    return make_yard()

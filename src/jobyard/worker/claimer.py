@@ -226,7 +226,7 @@ class Claimer:
         jobs.promote(tx, now)
         effect = self._store.control.end_expired(tx, now)
         turn.ready = turn.ready or effect.ready
-        turn.ended = effect.ended
+        turn.ended += effect.ended
         if not turn.wanted:
             return
         queues = self._queues if self._queues is not None else jobs.ready_queues(tx)
@@ -257,6 +257,8 @@ class Claimer:
         """The turn is committed: forget what ended, hand out what was claimed, answer what was asked."""
         for settlement in turn.settlements:
             self._note(settlement, turn)
+        for row in turn.ended:
+            self.tally.ended_without_a_run(row)
         for id, epoch, what in turn.stale:
             self._drop_stale(id, epoch, what)
         if turn.onward:
@@ -282,6 +284,7 @@ class Claimer:
             if STATUSES[item.row.status] in FINAL:
                 self._forget(item)
                 self.tally.finished(item.row, item.outcome, STATUSES[item.row.status])
+        turn.ended += settlement.ended
         turn.stale += [(*item.key, "result") for item in settlement.stale]
 
     def _forget(self, item: Settled) -> None:

@@ -18,7 +18,7 @@ from jobyard.model.events import (
 )
 from jobyard.model.messages import Ended, Outcome
 from jobyard.model.rows import JobRow
-from jobyard.model.states import FINAL, Status
+from jobyard.model.states import FINAL, STATUSES, Status
 from jobyard.model.traceback import RemoteError
 from jobyard.store.settle import Settled
 from jobyard.worker.ledger import Held
@@ -88,13 +88,18 @@ class Tally:
         self.finished(row, outcome, decision.status)
 
     def finished(self, row: JobRow, outcome: Outcome, status: Status) -> None:
-        """The job has ended so."""
+        """A job that was run has ended so."""
+        self._ended(row, status, outcome.seconds, outcome.error)
+
+    def ended_without_a_run(self, row: JobRow) -> None:
+        """A job has ended with one it waited for, or was not begun in time."""
+        self._ended(row, STATUSES[row.status], 0.0, row.error)
+
+    def _ended(self, row: JobRow, status: Status, seconds: float, error: str | None) -> None:
         self.ends[status] += 1
         if self._emitter.wants(JobFinished):
-            error = _short(outcome.error) if status is Status.FAILED else None
-            self._emitter.emit(
-                JobFinished(row.id, row.queue, row.task, status.value, row.attempt, outcome.seconds, error)
-            )
+            short = _short(error) if status is Status.FAILED else None
+            self._emitter.emit(JobFinished(row.id, row.queue, row.task, status.value, row.attempt, seconds, short))
 
     def _went_back(self, item: Settled, worker: str) -> None:
         row, outcome, decision = item.row, item.outcome, item.decision
