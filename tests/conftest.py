@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from jobyard import Yard
-from jobyard import Yard
 from jobyard.store import Store, open_store
 from jobyard.testing import Clock
 
@@ -38,19 +37,12 @@ def store(url: str, clock: Clock) -> Iterator[Store]:
 
 
 @pytest.fixture
-def yard(url: str, clock: Clock) -> Iterator[Yard]:
-    """A yard on a new store of each kind, on the movable clock."""
-    with Yard(url, clock=clock, user="ann") as yard:
-        yield yard
-
-
-@pytest.fixture
 def make_yard(url: str, clock: Clock) -> Iterator[Callable[..., Yard]]:
     """Makes yards on one new store of each kind; with the movable clock unless told otherwise (``clock=None``)."""
     yards: list[Yard] = []
 
     def make(**settings: Any) -> Yard:
-        yards.append(Yard(url, **{"clock": clock, "heartbeat": 1, "cancel_grace": 0.1, **settings}))
+        yards.append(Yard(url, **{"clock": clock, "user": "ann", "heartbeat": 1, "cancel_grace": 0.1, **settings}))
         return yards[-1]
 
     yield make
