@@ -18,7 +18,7 @@ from jobyard import errors
 from jobyard.context import Finish, Link, Parent, ctx
 from jobyard.model.messages import Beat, Ended, Enqueue, Lines, Outcome, Reply
 from jobyard.model.newjob import NewJob
-from jobyard.worker.execute import HostOptions
+from jobyard.worker.shop import HostOptions
 
 log = logging.getLogger("shop")
 log.setLevel(logging.INFO)  # pytest has handlers of its own at the root, so the host leaves its level alone

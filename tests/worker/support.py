@@ -14,8 +14,8 @@ from jobyard.context import Link
 from jobyard.model.codec import JSON, Signature
 from jobyard.model.messages import Call, Outcome, Run, Upstream
 from jobyard.model.rows import JobRow
-from jobyard.worker.execute import HostOptions
 from jobyard.worker.host import Host
+from jobyard.worker.shop import HostOptions
 
 
 @dataclass

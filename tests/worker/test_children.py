@@ -24,8 +24,8 @@ from jobyard.model.newjob import NewJob
 from jobyard.model.traceback import RemoteError, StackTrace
 from jobyard.worker.child_host import ChildHost, Parent
 from jobyard.worker.children import Children
-from jobyard.worker.execute import HostOptions
 from jobyard.worker.isolated import IsolatedHost
+from jobyard.worker.shop import HostOptions
 
 APP = "tests.worker.app:app"
 

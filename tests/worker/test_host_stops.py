@@ -14,7 +14,7 @@ from jobyard.context import ctx
 from jobyard.errors import RetryJob, SkipJob
 from jobyard.model.messages import Abandoned, Cancel, Deadline, Ended, Outcome, Stack, StackTaken
 from jobyard.model.traceback import RemoteError, StackTrace
-from jobyard.worker.execute import HostOptions
+from jobyard.worker.shop import HostOptions
 
 QUICK = HostOptions(give_up=0.3)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from time import monotonic, sleep
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from jobyard.context import Finish, Parent
 from jobyard.errors import CancelJob
@@ -13,10 +13,7 @@ from jobyard.model.messages import Beat, Deadline, Lines, LogLine, Outcome, Repl
 from jobyard.model.progress import Group, ProgressBook
 from jobyard.model.traceback import capture_stack, encode
 from jobyard.worker.capture import LogBook, PrintBuffer, printed_line
-
-if TYPE_CHECKING:
-    from jobyard.worker.execute import Workshop
-    from jobyard.worker.watchdog import Watchdog
+from jobyard.worker.shop import Workshop
 
 __all__ = ["FLUSH_EVERY", "Attempt", "Carrier", "Key"]
 
@@ -29,6 +26,12 @@ FLUSH_EVERY = 0.2
 _PATIENCE = 2.0
 
 _RANK = {None: 0, "drain": 1, "timeout": 2, "cancel": 3, "lost": 4}
+
+
+class Alarm(Protocol):
+    """Who looks after runs when something of theirs is due."""
+
+    def soon(self, when: float) -> None: ...
 
 
 class Carrier(Protocol):
@@ -84,7 +87,7 @@ class Attempt:
     _prints: PrintBuffer | None = None
     _progress: ProgressBook | None = None
 
-    def __init__(self, run: Run, carrier: Carrier, shop: Workshop, watchdog: Watchdog) -> None:
+    def __init__(self, run: Run, carrier: Carrier, shop: Workshop, watchdog: Alarm) -> None:
         self.run = run
         self.index = run.row.cursor
         self.carrier = carrier

@@ -27,8 +27,8 @@ from jobyard.config import command_line
 from jobyard.errors import UsageError
 from jobyard.model.messages import Ready, Upstream, Upward, Worn
 from jobyard.model.traceback import RemoteError
-from jobyard.worker.execute import HostOptions
 from jobyard.worker.process import ChildProcess
+from jobyard.worker.shop import HostOptions
 from jobyard.worker.wire import Setup
 
 __all__ = ["Children", "Owner", "importable"]

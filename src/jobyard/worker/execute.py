@@ -7,15 +7,9 @@ The steps are the same in a thread and on the event loop; only the call differs.
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from time import monotonic, time_ns
-from typing import Any, Protocol
+from typing import Any
 
-import msgspec
-
-from jobyard.context import Link
 from jobyard.errors import (
     BadArguments,
     CancelJob,
@@ -26,14 +20,12 @@ from jobyard.errors import (
     SuspendJob,
 )
 from jobyard.model.arguments import Arguments
-from jobyard.model.codec import Codec, Signature, decode_any
 from jobyard.model.messages import Call, Ended, Outcome
 from jobyard.model.traceback import capture, class_names, encode
 from jobyard.worker.attempt import Attempt
-from jobyard.worker.calls import Calls
 from jobyard.worker.interrupt import Interrupted
 
-__all__ = ["HostOptions", "RunTask", "Step", "Workshop", "calls_of", "stopped"]
+__all__ = ["Step", "calls_of", "stopped"]
 
 STOPPED = {
     "cancel": Ended.CANCELED,
@@ -44,64 +36,6 @@ STOPPED = {
 """How a run ends that was stopped, by the reason."""
 
 _SIGNALS = ((SkipJob, Ended.SKIPPED), (RetryJob, Ended.RETRY), (SuspendJob, Ended.SUSPENDED))
-
-
-class RunTask(Protocol):
-    """What a host needs of a task."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def function(self) -> Callable[..., Any]: ...
-    @property
-    def is_async(self) -> bool: ...
-    @property
-    def signature(self) -> Signature: ...
-    @property
-    def log_prints(self) -> bool: ...
-
-
-class HostOptions(msgspec.Struct, frozen=True):
-    """
-    The settings that hosts need, in this process and in children.
-
-    Attributes:
-        max_lines, max_bytes: `max_log`, of one attempt.
-        mask: more names whose values are hidden in tracebacks.
-        max_payload: the largest result, in bytes.
-        log_level: what the root logger is set to where nobody has configured logging; None leaves it alone.
-        give_up: seconds between the forced stop of a run and giving it up.
-        max_jobs, max_memory: what a child serves, and the bytes it may have, before it is replaced.
-    """
-
-    max_lines: int = 10_000
-    max_bytes: int = 8 * 2**20
-    mask: tuple[str, ...] = ()
-    max_payload: int = 2**20
-    log_level: int | None = logging.INFO
-    give_up: float = 5.0
-    max_jobs: int | None = None
-    max_memory: int | None = None
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """What all runs of a host share."""
-
-    tasks: Mapping[str, RunTask]
-    codec: Codec
-    link: Link
-    options: HostOptions
-    calls: Calls
-
-    def encode(self, task: RunTask, value: Any) -> str | None:
-        """The result as it is stored."""
-        return self.codec.encode_result(task.signature, value, self.options.max_payload)
-
-    def result(self, task: str, text: str | None) -> Any:
-        """The value of another op, by the annotations of its task where that is known here."""
-        known = self.tasks.get(task)
-        return decode_any(text) if known is None else self.codec.decode_result(known.signature, text)
 
 
 class Unfit(Exception):

@@ -34,7 +34,8 @@ from jobyard.model.messages import (
 from jobyard.worker.attempt import Attempt, Carrier, Key
 from jobyard.worker.calls import Calls
 from jobyard.worker.capture import Capture
-from jobyard.worker.execute import HostOptions, RunTask, Workshop, stopped
+from jobyard.worker.execute import stopped
+from jobyard.worker.shop import HostOptions, RunTask, Workshop
 from jobyard.worker.slots import Loop, ThreadSlot
 from jobyard.worker.watchdog import Watchdog
 

@@ -15,9 +15,9 @@ from jobyard.model.messages import Run
 from jobyard.task import Registry
 from jobyard.worker.child_host import ChildHost
 from jobyard.worker.children import Children, importable
-from jobyard.worker.execute import HostOptions
 from jobyard.worker.host import Host
 from jobyard.worker.isolated import IsolatedHost
+from jobyard.worker.shop import HostOptions
 
 __all__ = ["Hosts", "Plan"]
 

@@ -12,16 +12,13 @@ import threading
 from collections import deque
 from collections.abc import Coroutine
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from jobyard.context import current_run
 from jobyard.model.messages import Outcome, Run
-from jobyard.worker.attempt import Attempt
+from jobyard.worker.attempt import Attempt, Carrier
 from jobyard.worker.execute import Step, calls_of
 from jobyard.worker.interrupt import Aim, Interrupted
-
-if TYPE_CHECKING:
-    from jobyard.worker.host import Host
 
 __all__ = ["Loop", "ThreadSlot"]
 
@@ -29,10 +26,24 @@ _LOOK_UP = 1.0
 """Seconds: an interrupt is raised between two waits, never within one."""
 
 
+class Home(Protocol):
+    """The host, as its carriers see it."""
+
+    context: contextvars.Context
+
+    @property
+    def loop(self) -> Loop: ...
+    def begin(self, run: Run, carrier: Carrier) -> Attempt | None: ...
+    def report(self, attempt: Attempt, outcome: Outcome) -> None: ...
+    def ended(self, attempt: Attempt) -> None: ...
+    def next_for(self, carrier: ThreadSlot | Loop, *, is_async: bool) -> Run | None: ...
+    def replace(self, loop: Loop) -> None: ...
+
+
 class ThreadSlot:
     """A thread that runs jobs one after another, and sleeps in between."""
 
-    def __init__(self, host: Host, number: int) -> None:
+    def __init__(self, host: Home, number: int) -> None:
         self.number = number
         self._host = host
         self._wake = threading.Lock()
@@ -128,7 +139,7 @@ class Loop:
 
     number = 0
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Home) -> None:
         self._host = host
         self._lock = threading.Lock()
         self._inbox: deque[Run] = deque()

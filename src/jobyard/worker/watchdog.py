@@ -10,17 +10,16 @@ import logging
 import math
 import threading
 from collections import deque
+from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from jobyard.errors import JobTimeout
-from jobyard.model.messages import Abandoned, Ended, Stack, StackTaken, Upstream
+from jobyard.model.messages import Abandoned, Ended, Stack, StackTaken, Upstream, Upward
 from jobyard.model.traceback import capture, capture_stack, encode
 from jobyard.worker.attempt import Attempt
 from jobyard.worker.execute import stopped
-
-if TYPE_CHECKING:
-    from jobyard.worker.host import Host
+from jobyard.worker.shop import HostOptions
 
 __all__ = ["Watchdog"]
 
@@ -30,10 +29,22 @@ _AGAIN = 1.0
 """Seconds after which an interrupt that had no effect is tried again: the code may have swallowed it."""
 
 
+class Watched(Protocol):
+    """The host, as its watchdog sees it."""
+
+    options: HostOptions
+
+    def attempts(self) -> list[Attempt]: ...
+    def attempt(self, id: int, epoch: int) -> Attempt | None: ...
+    def pace(self, now: float) -> float: ...
+    def say_now(self, said: Callable[[], Iterable[Upward]]) -> None: ...
+    def drop(self, attempt: Attempt, said: Upstream) -> None: ...
+
+
 class Watchdog:
     """One thread per host."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Watched) -> None:
         self._host = host
         self._next = math.inf
         self._wake = threading.Event()

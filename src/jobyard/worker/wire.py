@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from jobyard.model.messages import Downstream, Upstream
-from jobyard.worker.execute import HostOptions
+from jobyard.worker.shop import HostOptions
 
 __all__ = ["CELLS", "CHUNK", "Frames", "Setup", "Wire", "frame", "importing"]
 
