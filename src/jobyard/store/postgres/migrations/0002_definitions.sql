@@ -1,0 +1,58 @@
+-- The instants, counts and ids of a definition are what its schedule and its listing need without a look at its jobs.
+-- failures: in a row; failing_since: the end of the first of them. last_started: the start of its newest result.
+-- last_build: its latest successful build, which ended at last_build_at. options: JSON, see model/definition.py.
+create table definitions (
+    name text primary key,
+    position bigint not null,
+    state text not null,
+    task text not null,
+    recurring bigint not null,
+    keep bigint,
+    options text not null,
+    failures bigint not null,
+    failing_since bigint,
+    last_started bigint,
+    last_successful bigint,
+    last_build bigint,
+    last_build_at bigint,
+    created_at bigint not null,
+    changed_at bigint not null
+);
+
+create table definition_dependencies (
+    definition text not null,
+    dependency text not null,
+    position bigint not null,
+    primary key (definition, dependency)
+);
+create index definition_dependencies_dependency on definition_dependencies (dependency, definition);
+
+-- config: the definition as it was when the build was made, or what create_build was given. dependency_builds: JSON of
+-- the build of each direct dependency. cleanup: the task that is called with the result before the build is deleted.
+create table builds (
+    job bigint primary key,
+    config text not null,
+    dependency_builds text,
+    cleanup text,
+    cleanup_at bigint,
+    cleanup_error text
+);
+create index builds_cleanup on builds (job) where cleanup is not null;
+
+create table machines (
+    name text primary key,
+    state text not null,
+    reason text,
+    heartbeat bigint,
+    created_at bigint not null
+);
+
+-- The logs of runs by foreign runners, compressed.
+create table files (
+    job bigint primary key,
+    data bytea not null,
+    at bigint not null
+);
+
+create index events_definition on events (definition, id) where definition is not null;
+create index events_machine on events (machine, id) where machine is not null;
