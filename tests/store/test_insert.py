@@ -35,6 +35,42 @@ def test_the_row_returned_is_the_row_stored(store):
         assert not stored.existing
 
 
+@pytest.mark.parametrize(
+    "job",
+    [
+        new(),
+        new(args='[["ü"]]', priority=-20, requester="ann", definition="d", options=JobOptions(title="x")),
+        new(delay=SECOND),
+        new(queue="special"),
+        new(queue="special", priority=3, delay=SECOND),
+        new(unique="k"),
+        new(token="x", expires=SECOND),
+        new(ops=["a", "b"]),
+    ],
+)
+def test_one_job_alone_is_stored_as_one_of_many(store, job):
+    with store.transaction() as tx:
+        store.queues.change(tx, "special", priority=-9, aging=7.5)
+
+    alone = store.enqueue(job)
+
+    assert alone.row == row(store, alone.row.id)
+    assert not alone.existing
+
+    if job.unique is None and job.token is None:
+        [one_of_many] = insert(store, job)
+        assert msgspec.structs.replace(one_of_many.row, id=alone.row.id) == alone.row
+
+
+def test_a_drained_queue_takes_no_job_alone(store):
+    with store.transaction() as tx:
+        store.queues.change(tx, "q", drained=True)
+
+    with pytest.raises(QueueClosed, match="'q' is drained"):
+        store.enqueue(new(queue="q"))
+    assert total(store) == 0
+
+
 def test_a_new_row_has_begun_nothing(store):
     [id] = put(store, new(queue="q", args='[["x"]]'))
 

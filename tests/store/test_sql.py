@@ -48,7 +48,8 @@ def plan(store, statement):
 
 
 SMALL = re.compile(
-    r"SCAN (\(subquery-\d+\)|(r|given|ready|json_each|CONSTANT|sqlite_sequence)\b|jobs USING .*INDEX jobs_(ready|held)\b)"
+    r"SCAN (\(subquery-\d+\)|(r|given|ready|json_each|CONSTANT|sqlite_sequence)\b"
+    r"|jobs USING .*INDEX jobs_(ready|held)\b)"
 )
 """What may be read from end to end: what a statement makes up itself, the counter of ids, the unfinished alone."""
 

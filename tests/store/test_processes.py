@@ -1,0 +1,175 @@
+"""Several processes on one store."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from tests.store.acts import claim, new, put, row, statuses
+from tests.store.processes import all_of, run
+
+from jobyard.store import open_store
+
+CLAIMS = """
+    from jobyard.store import open_store
+    from tests.store.acts import claim
+    store = open_store(url)
+    taken = []
+    while batch := claim(store, worker=worker, limit=7):
+        taken += [row.id for row in batch]
+    print(*taken)
+    """
+
+
+def numbers(lines):
+    return [[int(word) for word in line.split()] for line in lines]
+
+
+def test_processes_that_claim_never_share_a_job(store, url):
+    stored = put(store, *[new() for _ in range(300)])
+
+    taken = numbers(all_of(*[run(CLAIMS, url=url, worker=n) for n in (1, 2, 3)]))
+
+    assert sorted(id for each in taken for id in each) == stored
+    assert {row(store, id).worker for id in taken[0]} <= {1}
+
+
+def test_fifty_callers_of_one_unique_key_get_one_job(store, url):
+    store.check()
+    code = """
+        from concurrent.futures import ThreadPoolExecutor
+        from jobyard.store import open_store
+        from tests.store.acts import insert, new
+        store = open_store(url)
+        with ThreadPoolExecutor(10) as pool:
+            stored = [each for [each] in pool.map(lambda _: insert(store, new(unique="k")), range(10))]
+        print(*[each.row.id for each in stored], sum(each.existing for each in stored))
+        """
+
+    answers = numbers(all_of(*[run(code, url=url) for _ in range(5)]))
+
+    assert len({id for *ids, _ in answers for id in ids}) == 1
+    assert sum(existing for *_, existing in answers) == 49
+
+
+def test_processes_that_enqueue_at_once_lose_nothing(store, url):
+    store.check()
+    code = """
+        from jobyard.store import open_store
+        from tests.store.acts import new, put
+        store = open_store(url)
+        print(*[id for _ in range(20) for id in put(store, new(), new())])
+        """
+
+    ids = [id for each in numbers(all_of(*[run(code, url=url) for _ in range(3)])) for id in each]
+
+    assert len(set(ids)) == len(ids) == 120
+    assert sorted(each.id for each in claim(store, limit=200)) == sorted(ids)
+
+
+def test_a_commit_elsewhere_wakes_those_who_listen(store, url):
+    from threading import Event
+
+    put(store)
+    woken = Event()
+    forget = store.driver.listen(woken.set)
+    assert woken.wait(10)  # once at the start: what came before is not missed
+    woken.clear()
+
+    all_of(run("from jobyard.store import open_store; from tests.store.acts import put; put(open_store(url))", url=url))
+
+    assert woken.wait(10)
+    forget()
+
+
+def test_a_notice_here_is_heard_at_once(store):
+    store.check()
+    heard = []
+    forget = store.driver.listen(lambda: heard.append(True))
+    before = len(heard)
+
+    store.driver.notify(everywhere=False)
+
+    assert len(heard) > before
+    forget()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+class TestFork:
+    def test_a_forked_process_opens_connections_of_its_own(self, url):
+        code = """
+            import os, sys
+            from jobyard.store import open_store
+            from tests.store.acts import put
+            store = open_store(url)
+            put(store)
+            with store.read() as tx:
+                child = os.fork()
+                if child == 0:
+                    put(store)
+                    put(store)
+                    with store.read() as own:
+                        assert len(own.fetch("select id from jobs")) == 3
+                    store.close()
+                    os._exit(0)
+                assert os.waitpid(child, 0)[1] == 0
+                assert tx.fetch("select 1") == [(1,)]
+            print(*put(store))
+            """
+
+        assert all_of(run(code, url=url)) == ["4"]
+
+    def test_a_transaction_open_in_the_parent_is_not_the_childs(self, url, store):
+        store.check()
+        code = """
+            import os
+            from jobyard.store import open_store
+            from tests.store.acts import new, put
+            store = open_store(url, busy_timeout=10)
+            with store.transaction() as tx:
+                mine = store.jobs.insert(tx, [new()], store.now())[0].row.id
+                child = os.fork()
+                if child == 0:
+                    with store.read() as own:
+                        seen = len(own.fetch("select id from jobs"))
+                    os._exit(seen)
+            assert os.waitpid(child, 0)[1] == 0
+            print(mine)
+            """
+
+        [line] = all_of(run(code, url=url))
+
+        assert statuses(store, [int(line)]) == ["queued"]
+
+    def test_a_child_writes_while_the_parents_driver_lives_on(self, url, store):
+        store.check()
+        code = """
+            import os
+            from jobyard.store import open_store
+            from tests.store.acts import put
+            store = open_store(url, busy_timeout=20)
+            put(store)
+            children = []
+            for _ in range(3):
+                if (child := os.fork()) == 0:
+                    for _ in range(10):
+                        put(store)
+                    os._exit(0)
+                children.append(child)
+            for _ in range(10):
+                put(store)
+            assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+            """
+
+        all_of(run(code, url=url))
+
+        assert len(claim(store, limit=100)) == 41
+
+
+def test_two_stores_in_one_process_take_turns(store, url):
+    other = open_store(url)
+
+    ids = [id for n in range(10) for id in put(store if n % 2 else other)]
+
+    assert ids == sorted(set(ids))
+    other.close()
