@@ -262,13 +262,25 @@ class SqliteDriver:
             connection = sqlite3.connect(
                 self.path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=self._busy_timeout
             )
-            connection.execute("pragma journal_mode = wal").fetchall()
+            self._use_wal(connection)
             connection.execute(f"pragma synchronous = {self._synchronous}")
             connection.execute("pragma temp_store = memory")
             connection.execute("pragma foreign_keys = off")
         except sqlite3.Error as error:
             raise self._cannot_open(error) from error
         return connection
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        """Switch to WAL. Where two do so at once in a new file, SQLite refuses one of them without waiting."""
+        deadline = time.monotonic() + self._busy_timeout
+        while True:
+            try:
+                connection.execute("pragma journal_mode = wal").fetchall()
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.005)
 
     def _cannot_open(self, error: sqlite3.Error) -> StoreError:
         folder = self.path.parent
