@@ -27,11 +27,13 @@ create table definition_dependencies (
 ) strict, without rowid;
 create index definition_dependencies_dependency on definition_dependencies (dependency, definition);
 
--- config: the definition as it was when the build was made, or what create_build was given. dependency_builds: JSON of
--- the build of each direct dependency. cleanup: the task that is called with the result before the build is deleted.
+-- recipe: the options of the definition as they were when the build was made; config: what create_build was given.
+-- dependency_builds: JSON of the build of each direct dependency, by name. cleanup: the task that is called with the
+-- result before the build is deleted; cleanup_at and cleanup_error: its last call, if that was not the end of it.
 create table builds (
     job integer primary key,
-    config text not null,
+    recipe text,
+    config text,
     dependency_builds text,
     cleanup text,
     cleanup_at integer,
