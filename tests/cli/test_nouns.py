@@ -71,14 +71,18 @@ def test_events_are_listed_newest_first(jobyard):
 
 
 def test_the_database_tells_its_version(jobyard, tmp_path):
-    assert jobyard("db", "status").exit_code == 1
+    before = jobyard("db", "status", "--json")
 
-    assert "version 1" in jobyard.done("db", "upgrade")
-    assert jobyard.done("db", "upgrade").endswith("nothing to do, version 1\n")
+    upgraded, again = jobyard.done("db", "upgrade"), jobyard.done("db", "upgrade")
+
+    needed = json.loads(before.stdout)["needed"]
+    assert before.exit_code == 1
+    assert f"applied {needed} migration" in upgraded
+    assert again == f"{tmp_path}/jobyard.db: nothing to do, version {needed}\n"
     assert jobyard.data("db", "status") == {
         "location": f"{tmp_path}/jobyard.db",
-        "current": 1,
-        "needed": 1,
+        "current": needed,
+        "needed": needed,
         "up_to_date": True,
     }
 
@@ -169,7 +173,7 @@ def test_the_settings_of_the_application_are_told(tmp_path, monkeypatch, jobyard
 
 
 def test_a_wrong_setting_fails_the_check(jobyard, tmp_path):
-    (tmp_path / "jobyard.toml").write_text("concurency = 3\n")
+    (tmp_path / "jobyard.toml").write_text("concurrencyy = 3\n")
 
     result = jobyard("config", "check")
 

@@ -45,7 +45,7 @@ def check(session: Session, /, as_json: bool) -> None:
     if as_json:
         output.print_json({name: _data(settings, name) for name in SETTINGS})
         return
-    table = output.table("setting", "value", "from")
+    table = output.table("setting", "value", "from", cut="from")
     for name in SETTINGS:
         source = settings.sources[name]
         is_set = source != "default"

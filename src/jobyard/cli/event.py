@@ -69,7 +69,7 @@ def list_events(session: Session, /, since: datetime | None, limit: int, as_json
     if as_json:
         output.print_json(events)
         return
-    table = output.table("id", "at", "kind", "user", "about", "data", right=("id",))
+    table = output.table("id", "at", "kind", "user", "about", "data", cut="data", right=("id",))
     for event in events:
         table.add_row(
             str(event.id), format.instant(event.at), event.kind, cell(event.user or "-"), cell(_about(event)),

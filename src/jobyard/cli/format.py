@@ -25,7 +25,9 @@ _BLOCKS = " ▏▎▍▌▋▊▉█"
 
 
 def length(seconds: float) -> str:
-    """A duration: ``120 ms``, ``3.2 s``, ``42 s``, ``3m 12s``, ``2h 05m``, ``3d 04h``."""
+    """A duration: ``<1 ms``, ``120 ms``, ``3.2 s``, ``42 s``, ``3m 12s``, ``2h 05m``, ``3d 04h``."""
+    if 0 < seconds < 0.001:
+        return "<1 ms"
     if seconds < 0.9995:
         return f"{max(seconds, 0) * 1000:.0f} ms"
     if seconds < 9.95:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, JustifyMethod, RenderableType
     from rich.table import Table
 
 __all__ = [
@@ -34,6 +34,9 @@ __all__ = [
 
 _ENDLESS = 100_000
 """Columns where there is no terminal to ask: nothing is cut or wrapped."""
+
+_CUT = 8
+"""Columns of the screen that are left at least of a table's column that gives way."""
 
 _colour = {"allowed": True}
 
@@ -101,14 +104,21 @@ def show_exception(error: BaseException) -> None:
     warn("".join(traceback.format_exception(error)).rstrip())
 
 
-def table(*columns: str, right: Iterable[str] = ()) -> Table:
-    """An empty table without lines; give its rows to `add_row` and the whole to `show_table`."""
+def table(*columns: str, cut: str, right: Iterable[str] = ()) -> Table:
+    """
+    An empty table without lines; give its rows to `add_row` and the whole to `show_table`.
+
+    Args:
+        cut: the column that gives way where the terminal is too narrow for all.
+        right: those whose values are numbers.
+    """
     from rich.table import Table
 
     made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     numeric = set(right)
     for name in columns:
-        made.add_column(name, justify="right" if name in numeric else "left", no_wrap=True)
+        justify: JustifyMethod = "right" if name in numeric else "left"
+        made.add_column(name, justify=justify, no_wrap=name != cut, min_width=_CUT if name == cut else None)
     return made
 
 

@@ -53,7 +53,7 @@ def list_queues(session: Session, /, as_json: bool) -> None:
         output.print_json([_data(queue) for queue in queues])
         return
     shown = [status for status in _SHOWN if any(queue.counts.get(status) for queue in queues)]
-    table = output.table("name", "state", *[status.value for status in shown], "options", right=[*shown])
+    table = output.table("name", "state", *[status.value for status in shown], "options", cut="options", right=[*shown])
     for queue in queues:
         counts = [f"{queue.counts.get(status, 0):,}" for status in shown]
         table.add_row(cell(queue.name), cell(_state(queue), _style(queue)), *counts, cell(_options(queue)))

@@ -46,7 +46,9 @@ def list_tasks(session: Session, /, as_json: bool) -> None:
     if as_json:
         output.print_json(tasks)
         return
-    table = output.table("name", "queue", "retry", "timeout", "runs", "arguments", right=("retry", "timeout"))
+    table = output.table(
+        "name", "queue", "retry", "timeout", "runs", "arguments", cut="arguments", right=("retry", "timeout")
+    )
     for task in tasks:
         table.add_row(
             cell(task["name"]), cell(task["queue"]), str(task["retry"].attempts if task["retry"] else 1),
@@ -102,7 +104,7 @@ def check(session: Session, /, as_json: bool) -> None:
     if as_json:
         output.print_json(found)
     else:
-        table = output.table("id", "status", "task", "problem", right=("id",))
+        table = output.table("id", "status", "task", "problem", cut="problem", right=("id",))
         for misfit in found:
             table.add_row(str(misfit.id), misfit.status, cell(misfit.task), cell(misfit.problem))
         output.show_table(table, empty="all unfinished jobs fit the tasks")

@@ -48,7 +48,9 @@ def list_jobs(session: Session, /, limit: int, as_json: bool, **chosen: Any) -> 
         output.print_json([job_data(job) for job in jobs])
         return
     now = from_micros(yard.store.now())
-    table = output.table("id", "status", "queue", "title", "age", "attempt", "worker", right=("id", "attempt"))
+    table = output.table(
+        "id", "status", "queue", "title", "age", "attempt", "worker", cut="title", right=("id", "attempt")
+    )
     for job in jobs:
         table.add_row(
             str(job.id), status_text(job.status), cell(job.queue), cell(job.title), age(job, now), str(job.attempt),

@@ -52,7 +52,7 @@ def job_summary(job: Job[Any], now: int, lines: int, pace: Pace | None = None) -
     yield _title(job)
     yield Padding(_facts(job, at), (0, 0, 0, 2))
     if len(job.ops) > 1:
-        yield from _section("ops", _ops(job.ops, at))
+        yield from _section("ops", *_ops(job, at))
     if rows := job.progress:
         yield from _section("progress", progress_table(rows, _elapsed(job, at), pace))
     if job.logtail:
@@ -124,20 +124,23 @@ def _section(title: str, *content: RenderableType) -> View:
     yield Padding(Group(*content), (0, 0, 0, 2))
 
 
-def _ops(ops: list[Op], now: datetime) -> Table:
+def _ops(job: Job[Any], now: datetime) -> View:
     table = Table.grid(padding=(0, 2))
     for justify in ("right", "left", "left", "right", "left"):
         table.add_column(justify=justify)
-    shown = _shown_ops(ops)
-    for op in ops:
+    shown = _shown_ops(job.ops)
+    for op in job.ops:
         if op.index in shown:
             table.add_row(
-                Text(str(op.index), style="dim"), status_text(op.status, mark=True), cell(op.call),
-                Text(_took(op, now), style="cyan"), _op_news(op),
-            )  # fmt: skip
-    if hidden := len(ops) - len(shown):
-        table.add_row("", Text(f"and {format.plural(hidden, 'more op')}", style="dim"))
-    return table
+                Text(str(op.index), style="dim"),
+                status_text(op.status, mark=True),
+                cell(op.call),
+                Text(_took(op, _begun(job, op), now), style="cyan"),
+                _op_news(op),
+            )
+    yield table
+    if hidden := len(job.ops) - len(shown):
+        yield Text(f"and {format.plural(hidden, 'more op')}", style="dim")
 
 
 def _shown_ops(ops: list[Op]) -> set[int]:
@@ -148,12 +151,15 @@ def _shown_ops(ops: list[Op]) -> set[int]:
     return set(range(max(0, at - _OPS), min(len(ops), at + _OPS)))
 
 
-def _took(op: Op, now: datetime) -> str:
-    begun = op.exec_at or op.started_at
-    if begun is None:
-        return ""
+def _begun(job: Job[Any], op: Op) -> datetime | None:
+    """When the op began. Of one that runs the store may not know yet: then when the one before it ended."""
+    before = job.ops[op.index - 1].ended_at if op.index else job.started_at
+    return op.exec_at or op.started_at or (before if op.status in HELD else None)
+
+
+def _took(op: Op, begun: datetime | None, now: datetime) -> str:
     end = op.ended_at or (now if op.status in HELD else None)
-    return "" if end is None else format.length((end - begun).total_seconds())
+    return "" if begun is None or end is None else format.length((end - begun).total_seconds())
 
 
 def _op_news(op: Op) -> Text:
@@ -165,7 +171,7 @@ def _op_news(op: Op) -> Text:
 def _elapsed(job: Job[Any], now: datetime) -> float | None:
     """Seconds since the code that runs began."""
     running = next((op for op in job.ops if op.status in HELD), None)
-    begun = (running.exec_at or job.started_at) if running else None
+    begun = _begun(job, running) if running else None
     return (now - begun).total_seconds() if begun is not None else None
 
 

@@ -48,6 +48,7 @@ def list_workers(session: Session, /, everyone: bool, as_json: bool) -> None:
     at = from_micros(now)
     table = output.table(
         "id", "name", "state", "queues", "running", "processes", "tasks", "started", "heartbeat",
+        cut="queues",
         right=("id", "running", "processes", "tasks"),
     )  # fmt: skip
     for worker in workers:
