@@ -21,10 +21,14 @@ class Serving:
         self._thread = threading.Thread(target=self._run, name="worker-under-test", daemon=True)
         self._thread.start()
 
-    def stop(self, times: int = 1, timeout: float = 20) -> int | None:
+    def stop(self, times: int = 1) -> int | None:
         """Stop it as that many signals would, and return its exit code."""
         for _ in range(times):
             self.worker.stop()
+        return self.join()
+
+    def join(self, timeout: float = 20) -> int | None:
+        """Wait for its end."""
         self._thread.join(timeout)
         assert not self._thread.is_alive(), "the worker did not stop"
         return self.code
@@ -40,7 +44,8 @@ def serving(yard: Yard, **options: Any) -> Iterator[Serving]:
     try:
         yield serving
     finally:
-        serving.stop(times=2)
+        if serving.code is None:
+            serving.stop(times=2)
 
 
 def heard(yard: Yard, kind: type[Happening] = Happening) -> list[Any]:

@@ -100,7 +100,8 @@ def _without_committed(tx: Transaction, jobs: Jobs, items: Sequence[Settled], re
 
 
 def _advance(tx: Transaction, jobs: Jobs, item: Settled, queues: dict[str, Queue], now: int) -> bool:
-    row, ops = item.row, item.ops or []
+    row = item.row
+    item.ops = ops = jobs.ops(tx, [row.id])[row.id]  # their priorities may have been changed meanwhile
     left = ops[item.outcome.op + 1 :]
     priority = min(op.priority for op in left)
     aging = _aging(row, queues)

@@ -156,12 +156,11 @@ class Attempt:
         return self.shop.link.stored(reply.rows[0], reply.existing[0])
 
     def _finish(self, result: Any) -> Finish:
-        calls = self.run.calls
         return Finish(
             row=self.run.row,
             op=self.index,
             result=self.shop.encode(self.shop.tasks[self.task_name()], result),
-            last=calls is None or self.index == calls[-1].index,
+            last=self.index + 1 == self.run.row.op_count,
             result_status=self.result_status,
             began=self.began,
         )

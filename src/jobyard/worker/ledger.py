@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ class Held:
     ops: list[OpRow] | None = None
     """All ops, of a job of several."""
     calls: list[Call] | None = None
-    """Those that had not ended when the job was claimed; None as in `Run`."""
+    """Those of all ops; None as in `Run`."""
     host: Any = None
     canceling: bool = False
 
@@ -111,26 +110,16 @@ class Ledger:
 
     def go_on(self, held: Held) -> Run:
         """
-        The run of the next ops of a job: of those that share one policy, or of one op if that has a time limit.
+        The run of the next op of a job. Each op is a run of its own, under the policy of its own task.
 
         It has a row of its own, since the host reads it while the claimer moves the job's to its next op.
         """
         row = msgspec.structs.replace(held.row)
         held.policy = policy = self._policy(row, row.task, held.queue)
-        calls = [call for call in held.calls or () if call.index >= row.cursor]
         held.run = run = _run(row, policy)
-        run.calls = calls[: self._stretch(held, calls)]
+        run.calls = [held.calls[row.cursor]] if held.calls else None
         run.results = [(op.task, op.result) for op in (held.ops or ())[: row.cursor]]
         return run
-
-    def _stretch(self, held: Held, calls: Sequence[Call]) -> int:
-        """How many of these calls one run may make."""
-        policy = held.policy
-        if policy.timeout is not None or policy.heartbeat_timeout is not None:
-            return 1
-        known = itertools.takewhile(lambda call: call.task in self._tasks, calls[1:])
-        alike = (self._policy(held.row, call.task, held.queue) == policy for call in known)
-        return 1 + sum(1 for _ in itertools.takewhile(bool, alike))
 
     def settled(self, held: Held, outcome: Outcome) -> Settled:
         """Decide what becomes of a job whose op has ended."""
@@ -173,8 +162,7 @@ class Ledger:
         parents = {ref.job for found in refs.values() for ref in found if ref.job is not None}
         results = self._store.jobs.results(tx, parents) if parents else {}
         for held in rich:
-            left = [op for op in _ops_of(held) if op.index >= held.row.cursor]
-            held.calls = [_call(op, refs.get((op.job, op.index), []), results) for op in left]
+            held.calls = [_call(op, refs.get((op.job, op.index), []), results) for op in _ops_of(held)]
             self.go_on(held)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from jobyard.model.messages import Ended, Outcome
-from jobyard.model.states import FINAL, STATUSES
+from jobyard.model.states import FINAL, STATUSES, Status
 from jobyard.model.traceback import RemoteError
 from jobyard.store import Store
 from jobyard.store.driver import Transaction
@@ -78,20 +78,26 @@ class Settling:
 
     def _go_on(self, tx: Transaction, done: Settlement, turn: Turn) -> list[Settled]:
         """For jobs whose run has ended with ops left: run those, or write how the job ends without them."""
-        left = [item for item in done.done if item.decision.advance and not item.outcome.more]
+        left = [item for item in done.done if item.decision.advance]
         for item in done.committed:
             _tell_of_the_unheard(item)
             if STATUSES[item.row.status] not in FINAL:
-                self._held(item).ops = self._store.jobs.ops(tx, [item.row.id])[item.row.id]
                 left.append(item)
+        if not left:
+            return []
+        ids = [item.row.id for item in left]
+        rows, ops = self._store.jobs.get_many(tx, ids), self._store.jobs.ops(tx, ids)
         halted = []
         for item in left:
             held = self._held(item)
+            held.ops = ops[item.row.id]
+            held.canceling = held.canceling or STATUSES[rows[item.row.id].status] is Status.CANCELING
             how = Ended.CANCELED if held.canceling else self.stopping or self._ledger.unknown(held)
             if how is None:
                 turn.onward.append(held)
             else:
-                halted.append(self._ledger.settled(held, Outcome(*item.key, held.row.cursor, how)))
+                began = item.outcome.began
+                halted.append(self._ledger.settled(held, Outcome(*item.key, held.row.cursor, how, began=began)))
         return halted
 
     def _held(self, item: Settled) -> Held:

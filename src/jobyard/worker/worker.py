@@ -73,8 +73,8 @@ class Worker:
         _refuse_windows()
         _refuse_import()
         self.settings = settings
-        self.concurrency = _positive(concurrency or settings.concurrency, "concurrency")
-        self.processes = _positive(processes or settings.processes, "processes")
+        self.concurrency = _positive(settings.concurrency if concurrency is None else concurrency, "concurrency")
+        self.processes = _positive(settings.processes if processes is None else processes, "processes")
         self.queues = queues
         self.machine = socket.gethostname()
         self.name = name or f"{self.machine}-{os.getpid()}-{next(_numbers)}"
@@ -163,8 +163,8 @@ class Worker:
         return self._claimer.tally.summary(rows[0][0])
 
     def stop(self) -> None:
-        """Stop as the first SIGTERM does; a second call as the second one. From any thread, also from a job."""
-        self._told(self._stops + 1)
+        """Stop as the first SIGTERM does; any further call as the second one. From any thread, also from a job."""
+        self._told(min(self._stops + 1, 2))
 
     def _serve(self, *, until_idle: bool) -> None:
         with stop_signals(self._told), self._started():

@@ -1,0 +1,393 @@
+"""Which jobs a worker takes, when, and how it ends."""
+
+import threading
+import time
+
+import pytest
+from tests.support import eventually
+from tests.worker.serving import heard, serving
+
+from jobyard import ctx
+from jobyard.errors import UsageError
+from jobyard.model.events import JobsClaimed, JobStarted, WorkerStarted
+
+
+def run(yard, **options):
+    return yard.worker(**{"concurrency": 4, **options}).run_until_idle()
+
+
+@pytest.fixture
+def noted(yard):
+    """A task that notes the order in which it was run."""
+    words = []
+
+    @yard.task
+    def note(word: str) -> None:
+        words.append(word)
+
+    note.words = words
+    return note
+
+
+def test_a_worker_serves_the_queues_it_is_given(yard, noted):
+    for queue in ("a", "b", "c"):
+        noted.using(queue=queue).enqueue(queue)
+    summary = run(yard, queues=["a", "c"], concurrency=1)
+
+    assert (sorted(noted.words), summary.left) == (["a", "c"], 1)
+    assert run(yard).succeeded == 1
+
+
+def test_one_queue_may_be_given_by_its_name(yard, noted):
+    noted.using(queue="images").enqueue("x")
+    assert run(yard, queues="images").succeeded == 1
+
+
+def test_the_claim_order_holds_across_queues(yard, noted):
+    noted.using(queue="a", priority=5).enqueue("a5")
+    noted.using(queue="b", priority=-5).enqueue("b-5")
+    noted.using(queue="a").enqueue("a0")
+    noted.using(queue="b").enqueue("b0")
+    noted.using(queue="a", priority=-5).enqueue("a-5")
+    run(yard, concurrency=1)
+
+    assert noted.words == ["b-5", "a-5", "a0", "b0", "a5"]
+
+
+def test_a_job_run_now_goes_ahead_of_others_of_its_priority(yard, noted, clock):
+    from datetime import timedelta
+
+    noted.enqueue("usual")
+    later = noted.using(due=timedelta(hours=1)).enqueue("requested")
+    noted.using(priority=-1).enqueue("urgent")
+    later.run_now()
+    run(yard, concurrency=1)
+
+    assert noted.words == ["urgent", "requested", "usual"]
+
+
+def test_a_paused_queue_is_passed_over_and_why_says_so(yard, noted):
+    yard.queues.pause("a")
+    held = noted.using(queue="a").enqueue("held")
+    noted.using(queue="b").enqueue("free")
+
+    assert run(yard).left == 1
+    assert (noted.words, held.why()[0].kind) == (["free"], "paused")
+    yard.queues.resume("a")
+    assert run(yard).succeeded == 1
+
+
+def test_resuming_a_queue_wakes_a_worker(yard, noted):
+    yard.queues.pause("default")
+    with serving(yard):
+        job = noted.enqueue("x")
+        yard.queues.resume("default")
+        job.wait(10)
+
+
+def test_a_job_is_taken_when_it_is_due(yard, noted, clock):
+    from datetime import timedelta
+
+    with serving(yard):
+        job = noted.using(due=timedelta(hours=1)).enqueue("x")
+        clock.advance(3599)
+        assert job.refresh().status == "scheduled"
+        clock.advance(1)
+        job.wait(10)
+
+
+def test_a_job_that_comes_due_while_another_runs_is_taken(make_yard):
+    """On real time: the worker holds a job and has a free slot."""
+    from datetime import timedelta
+
+    yard = make_yard(clock=None)
+    go = threading.Event()
+
+    @yard.task
+    def slow() -> None:
+        go.wait(10)
+
+    @yard.task
+    def quick() -> None: ...
+
+    with serving(yard, concurrency=2):
+        slow.enqueue()
+        quick.using(due=timedelta(seconds=0.2)).enqueue().wait(5)
+        go.set()
+
+
+def test_an_unknown_task_stays_queued_and_why_says_so(make_yard):
+    knows, other = make_yard(), make_yard()
+
+    @knows.task(name="special")
+    def special() -> int:
+        return 1
+
+    @other.task
+    def usual() -> None: ...
+
+    job = special.enqueue()
+    usual_job = usual.enqueue()
+    with serving(other):
+        usual_job.wait(10)
+        [reason] = job.why()
+        assert reason.kind == "unknown_task"
+        assert "special" in reason.text
+        assert "default" in reason.text
+    assert (job.refresh().status, job.attempt) == ("queued", 0)
+    assert job.why()[0].kind == "no_worker"
+    assert run(knows).succeeded == 1
+
+
+def test_unknown_tasks_never_hide_known_ones(make_yard):
+    """However many are ahead."""
+    knows, other = make_yard(), make_yard()
+
+    @knows.task(name="special")
+    def special() -> None: ...
+
+    @other.task
+    def usual() -> None: ...
+
+    knows.enqueue_many([special.new() for _ in range(50)])
+    usual.using(priority=19).enqueue()
+
+    assert run(other).succeeded == 1
+
+
+def test_what_has_expired_is_canceled_unbegun(yard, noted, clock):
+    job = noted.using(expires=60).enqueue("late")
+    clock.advance(61)
+    summary = run(yard)
+
+    assert (noted.words, job.refresh().status, summary.canceled) == ([], "canceled", 1)
+
+
+def test_unique_for_start_lets_go_when_a_worker_takes_it(yard):
+    began, go = threading.Event(), threading.Event()
+
+    @yard.task(unique="k")
+    def rebuild() -> None:
+        began.set()
+        go.wait(10)
+
+    with serving(yard):
+        first = rebuild.using(unique_for="start").enqueue()
+        assert began.wait(10)
+        second = rebuild.using(unique_for="start").enqueue()
+        assert (second.existing, second == first) == (False, False)
+        go.set()
+        first.wait(10)
+        second.wait(10)
+
+
+def test_unique_until_the_finish(yard):
+    began, go = threading.Event(), threading.Event()
+
+    @yard.task(unique="k")
+    def rebuild() -> None:
+        began.set()
+        go.wait(10)
+
+    with serving(yard):
+        first = rebuild.enqueue()
+        assert began.wait(10)
+        assert rebuild.enqueue() == first
+        go.set()
+        first.wait(10)
+        eventually(lambda: rebuild.enqueue() != first)
+
+
+def test_run_until_idle_works_in_any_thread(yard, noted):
+    noted.enqueue("x")
+    found = []
+    thread = threading.Thread(target=lambda: found.append(run(yard)))
+    thread.start()
+    thread.join(20)
+
+    assert found[0].succeeded == 1
+
+
+def test_run_until_idle_waits_for_what_running_jobs_enqueue(yard):
+    done = []
+
+    @yard.task
+    def count_down(n: int) -> None:
+        done.append(n)
+        if n:
+            ctx.enqueue(count_down.op(n - 1))
+
+    count_down.enqueue(5)
+
+    assert run(yard).succeeded == 6
+    assert done == [5, 4, 3, 2, 1, 0]
+
+
+def test_run_until_idle_leaves_what_is_not_ready(yard, noted):
+    from datetime import timedelta
+
+    noted.using(due=timedelta(hours=1)).enqueue("later")
+    noted.enqueue("aside").suspend()
+    parent = noted.using(due=timedelta(hours=1)).enqueue("parent")
+    noted.using(after=[parent]).enqueue("child")
+
+    assert run(yard).left == 4
+    assert noted.words == []
+
+
+def test_no_more_than_concurrency_run_at_a_time(yard):
+    lock, running, most = threading.Lock(), [], []
+
+    @yard.task
+    def work() -> None:
+        with lock:
+            running.append(1)
+            most.append(len(running))
+        time.sleep(0.01)
+        with lock:
+            running.pop()
+
+    yard.enqueue_many([work.new() for _ in range(30)])
+    run(yard, concurrency=3)
+
+    assert max(most) <= 3
+    assert max(most) > 1
+
+
+def test_no_job_waits_behind_a_slow_one_while_another_worker_is_idle(make_yard):
+    """The first worker has learned that the task is short, and claims ahead; then some of the jobs are slow."""
+    yard = make_yard(clock=None)
+    stuck, go, ran_by = threading.Event(), threading.Event(), {}
+
+    @yard.task
+    def work(n: int) -> None:
+        ran_by[n] = threading.current_thread().name
+        if n == 500:
+            stuck.set()
+            go.wait(20)
+
+    with serving(yard, concurrency=1, name="first"):
+        yard.enqueue_many([work.new(n) for n in range(1000)])
+        assert stuck.wait(20)
+        with serving(yard, concurrency=1, name="second"):
+            left = [job for job in yard.jobs(limit=None) if job.ops[0].args[0] > 500]
+            yard.wait(left, timeout=20)
+            assert not go.is_set()
+        go.set()
+        eventually(lambda: yard.count(by=("status",)) == {("succeeded",): 1000})
+    assert len(ran_by) == 1000
+    assert all(job.attempt == 1 for job in yard.jobs(limit=None))
+
+
+def test_many_short_jobs_are_claimed_in_batches(yard):
+    @yard.task
+    def noop() -> None: ...
+
+    claims = heard(yard, JobsClaimed)
+    yard.enqueue_many([noop.new() for _ in range(2000)])
+    run(yard)
+
+    assert sum(claim.count for claim in claims) == 2000
+    assert max(claim.count for claim in claims) > 100
+
+
+def test_a_slow_task_is_not_claimed_ahead(yard):
+    @yard.task
+    def slow() -> None:
+        time.sleep(0.06)
+
+    claims = heard(yard, JobsClaimed)
+    yard.enqueue_many([slow.new() for _ in range(12)])
+    run(yard, concurrency=2)
+
+    assert max(claim.count for claim in claims) <= 2
+
+
+def test_stop_lets_jobs_come_to_their_end(yard):
+    began, go = threading.Event(), threading.Event()
+
+    @yard.task
+    def work() -> int:
+        began.set()
+        go.wait(10)
+        return 1
+
+    with serving(yard, concurrency=1) as server:
+        running = work.enqueue()
+        assert began.wait(10)
+        waiting = [work.enqueue() for _ in range(3)]
+        server.worker.stop()
+        go.set()
+        assert server.join() == 0
+    assert running.refresh().result == 1
+    assert [(job.refresh().status, job.attempt) for job in waiting] == [("queued", 0)] * 3
+
+
+def test_a_second_stop_requeues_what_runs(yard):
+    began = threading.Event()
+
+    @yard.task
+    def endless() -> None:
+        began.set()
+        while True:
+            time.sleep(0.005)
+
+    with serving(yard) as server:
+        job = endless.enqueue()
+        assert began.wait(10)
+        assert server.stop(times=2) == 1
+    assert (job.refresh().status, job.attempt, job.worker) == ("queued", 0, None)
+
+
+def test_after_the_grace_jobs_are_canceled_and_requeued(make_yard):
+    yard = make_yard(shutdown_grace=0.1, cancel_grace=0.1)
+    began = threading.Event()
+
+    @yard.task
+    async def endless() -> None:
+        import asyncio
+
+        began.set()
+        await asyncio.sleep(60)
+
+    with serving(yard) as server:
+        job = endless.enqueue()
+        assert began.wait(10)
+        assert server.stop() == 1
+    assert (job.refresh().status, job.attempt) == ("queued", 0)
+
+
+def test_a_job_may_stop_its_own_worker(yard):
+    @yard.task
+    def last() -> None:
+        stop[0]()
+
+    stop = []
+    with serving(yard) as server:
+        stop.append(server.worker.stop)
+        job = last.enqueue()
+        eventually(lambda: server.code is not None)
+    assert (server.code, job.refresh().status) == (0, "succeeded")
+
+
+@pytest.mark.parametrize("options", [{"concurrency": 0}, {"processes": -1}, {"concurrency": True}])
+def test_impossible_workers_are_refused(yard, options):
+    with pytest.raises(UsageError, match=next(iter(options))):
+        yard.worker(**options)
+
+
+def test_the_worker_says_what_it_is(yard):
+    started = heard(yard, WorkerStarted)
+    begun = heard(yard, JobStarted)
+
+    @yard.task
+    def noop() -> None: ...
+
+    job = noop.enqueue()
+    worker = yard.worker(name="ann's")
+    worker.run_until_idle()
+
+    assert started == [WorkerStarted("ann's", yard.store.location, None, 10, 1)]
+    assert begun[0].worker == "ann's"
+    assert job.refresh().worker == "ann's"
+    assert repr(worker) == "<Worker ann's>"
