@@ -122,6 +122,8 @@ def test_no_application_is_wrong_use():
     ("app", "said"),
     [
         ("nowhere", "there is no module 'nowhere'"),
+        (":", "give a module and the name of its yard"),
+        ("./shop.py", "give a module and the name of its yard"),
         ("nowhere.jobs:yard", "there is no module 'nowhere'"),
         ("tests.cli.shop:yrad", "has no 'yrad'; did you mean tests.cli.shop:yard?"),
         ("tests.cli.shop:log", "that is a Logger, not a Yard"),

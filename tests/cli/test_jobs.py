@@ -180,7 +180,9 @@ def test_filters_choose_jobs(jobyard, filters, ids):
     [
         (["--status", "done"], "'done' is not one of"),
         (["--since", "tomorrow"], "'tomorrow' is neither a time like 2025-11-03T09:30 nor an age like 90s"),
-        (["--limit", "-1"], "-1 is not in the range"),
+        (["--since", "99999999999d"], "is too long"),
+        (["--since", "900000d"], "is before the beginning of time"),
+        (["--limit", "-1"], "'-1': give a whole number from 0"),
     ],
 )
 def test_a_bad_filter_is_wrong_use(jobyard, filters, said):
@@ -406,5 +408,15 @@ def test_a_job_that_is_not_there_is_refused(jobyard, verb):
     assert "jobyard: there is no job 99" in result.stderr
 
 
-def test_an_id_is_a_number(jobyard):
-    assert jobyard("job", "show", "one").exit_code == 2
+@pytest.mark.parametrize("id", ["one", "0", "1.5", "٣", "99999999999999999999"])
+def test_an_id_is_a_number_from_1(jobyard, id):
+    result = jobyard("job", "show", id)
+
+    assert result.exit_code == 2
+    assert f"{id!r} is no job's id" in result.stderr
+
+
+def test_more_than_all_jobs_are_all_jobs(jobyard):
+    jobyard.enqueue("add", "--arg", "1")
+
+    assert len(jobyard.data("job", "list", "--limit", "99999999999999999999")) == 1

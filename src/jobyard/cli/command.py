@@ -46,14 +46,11 @@ def setting_option(name: str, *, hidden: bool = False) -> click.Option:
 
 
 def setting_options(names: Iterable[str]) -> Callable[[F], F]:
-    """Give a command the options of these settings, in this order."""
+    """Give a command the options of these settings, in this order and behind its own."""
     options = [setting_option(name) for name in names]
 
     def decorate(function: F) -> F:
-        if isinstance(function, click.Command):
-            function.params += options
-        else:
-            function.__click_params__ = [*reversed(options), *getattr(function, "__click_params__", [])]  # type: ignore[attr-defined]
+        function.__click_params__ = [*reversed(options), *getattr(function, "__click_params__", [])]  # type: ignore[attr-defined]
         return function
 
     return decorate

@@ -11,7 +11,7 @@ import click
 
 from jobyard.cli import format, output
 from jobyard.cli.command import Noun, json_option
-from jobyard.cli.params import past
+from jobyard.cli.params import count, job_id, past
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import cell
 from jobyard.store.events import EventFilter
@@ -26,7 +26,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _LOOK_EVERY = 0.5
 _FILTERS = (
     click.option("--kind", metavar="KIND", help="Of this kind, like cancel, retry or reclaim."),
-    click.option("--job", type=int, metavar="ID", help="About this job."),
+    click.option("--job", type=job_id, metavar="ID", help="About this job."),
     click.option("--definition", metavar="NAME", help="About this definition."),
     click.option("--machine", metavar="NAME", help="About this machine."),
     click.option("--user", metavar="NAME", help="By this user."),
@@ -54,7 +54,7 @@ def command() -> None:
 @command.command("list")
 @_filters
 @click.option("--since", type=past, metavar="WHEN", help="Since a time, or an age like 90s, 6h, 7d.")
-@click.option("--limit", type=click.IntRange(min=0), default=100, show_default=True, help="At most so many; 0: all.")
+@click.option("--limit", type=count, default=100, show_default=True, help="At most so many; 0: all.")
 @json_option
 @pass_session
 def list_events(session: Session, /, since: datetime | None, limit: int, as_json: bool, **chosen: Any) -> None:

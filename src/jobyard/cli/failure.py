@@ -56,5 +56,8 @@ def translated() -> Iterator[None]:
     except errors.JobyardError as error:
         is_wrong = isinstance(error, errors.UsageError) and not isinstance(error, _REFUSED)
         raise (WrongUse if is_wrong else Failure)(str(error)) from error
+    except OverflowError as error:
+        msg = f"a number is too large: {error}"
+        raise WrongUse(msg) from error
     except KeyboardInterrupt:
         raise click.exceptions.Exit(INTERRUPTED) from None

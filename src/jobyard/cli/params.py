@@ -12,11 +12,29 @@ import click
 from jobyard.model import durations, sizes
 from jobyard.model.states import FINAL, Status
 
-__all__ = ["STATUS", "due", "duration", "json_value", "named_json", "parent", "past", "size"]
+__all__ = ["STATUS", "count", "due", "duration", "job_id", "json_value", "named_json", "parent", "past", "size"]
 
 T = TypeVar("T")
 
+_MOST = 2**63 - 1
+"""The largest number that databases know."""
+
 STATUS = click.Choice([status.value for status in Status])
+
+
+def job_id(value: str) -> int:
+    """The id of a job, which may or may not exist."""
+    if not (value.isascii() and value.isdecimal() and 0 < int(value) <= _MOST):
+        _refuse(f"{value!r} is no job's id")
+    return int(value)
+
+
+def count(value: str | int) -> int:
+    """How many, from 0."""
+    text = str(value)
+    if not (text.isascii() and text.isdecimal()):
+        _refuse(f"{text!r}: give a whole number from 0")
+    return min(int(text), _MOST)
 
 
 def duration(value: str | float) -> float:
@@ -37,7 +55,10 @@ def due(value: str) -> datetime | timedelta:
 def past(value: str) -> datetime:
     """An instant, or that of an age."""
     given = _instant(value, "an age like 90s, 6h or 7d")
-    return datetime.now(UTC) - given if isinstance(given, timedelta) else given
+    try:
+        return datetime.now(UTC) - given if isinstance(given, timedelta) else given
+    except OverflowError:
+        _refuse(f"{value!r} is before the beginning of time")
 
 
 def json_value(value: str) -> Any:
@@ -60,21 +81,23 @@ def parent(value: str) -> tuple[int, set[str]]:
     """``12`` or ``12:succeeded,failed``: a job, and the ends of it that are waited for."""
     id, _, statuses = value.partition(":")
     ends = {status for status in statuses.split(",") if status} or {"succeeded", "skipped"}
-    if not id.isdecimal() or not ends <= FINAL:
+    if not ends <= FINAL:
         final = ", ".join(status for status in Status if status in FINAL)
-        _refuse(f"{value!r}: give a job's id, or 12:succeeded,failed with ends out of {final}")
-    return int(id), ends
+        _refuse(f"{value!r}: give the id of a job, or 12:succeeded,failed with ends out of {final}")
+    return job_id(id), ends
 
 
 def _instant(value: str, otherwise: str) -> datetime | timedelta:
     """A time without a zone is local, and one without hours is midnight."""
     try:
         return timedelta(seconds=durations.seconds(value))
+    except OverflowError:
+        _refuse(f"{value!r} is too long")
     except ValueError:
         pass  # no duration
     try:
         return datetime.fromisoformat(value).astimezone()
-    except ValueError:
+    except (ValueError, OverflowError):
         _refuse(f"{value!r} is neither a time like 2025-11-03T09:30 nor {otherwise}")
 
 

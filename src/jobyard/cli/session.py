@@ -80,6 +80,9 @@ class Session:
     def _import(self, name: str) -> Yard:
         self._note()
         module_name, _, attribute = name.partition(":")
+        if not all(part.isidentifier() for part in module_name.split(".")):
+            msg = f"--app {name}: give a module and the name of its yard, like shop.jobs:yard"
+            raise WrongUse(msg)
         module = _import_module(module_name, name)
         try:
             found = attrgetter(attribute or _DEFAULT_ATTRIBUTE)(module)

@@ -15,6 +15,7 @@ from jobyard.cli import format, output
 from jobyard.cli.command import Command, json_option
 from jobyard.cli.failure import FAILED, Failure
 from jobyard.cli.job.filters import JobChoice, choice_options
+from jobyard.cli.params import job_id
 from jobyard.cli.session import Session, pass_session
 from jobyard.errors import UsageError
 from jobyard.model.states import UNFINISHED, Status
@@ -27,8 +28,8 @@ __all__ = ["cancel", "priority", "resume", "retry", "run_now", "suspend"]
 
 Action = Callable[["Job[Any]"], tuple[bool, str]]
 
-_ids = click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
-_ids_or_filters = click.argument("ids", metavar="[ID...]", type=int, nargs=-1)
+_ids = click.argument("ids", metavar="ID...", type=job_id, nargs=-1, required=True)
+_ids_or_filters = click.argument("ids", metavar="[ID...]", type=job_id, nargs=-1)
 _dry_run = click.option("--dry-run", is_flag=True, help="Only say which jobs it would be.")
 
 

@@ -11,6 +11,7 @@ from jobyard.cli import format, output
 from jobyard.cli.command import Command, json_option
 from jobyard.cli.data import job_data
 from jobyard.cli.job.filters import JobChoice, choice_options
+from jobyard.cli.params import count
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import cell, status_text
 from jobyard.model.instants import from_micros
@@ -26,7 +27,7 @@ _LIMIT = 100
 
 @click.command("list", cls=Command)
 @choice_options
-@click.option("--limit", type=click.IntRange(min=0), default=_LIMIT, show_default=True, help="At most so many; 0: all.")
+@click.option("--limit", type=count, default=_LIMIT, show_default=True, help="At most so many; 0: all.")
 @json_option
 @pass_session
 def list_jobs(session: Session, /, limit: int, as_json: bool, **chosen: Any) -> None:

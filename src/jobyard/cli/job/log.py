@@ -10,6 +10,7 @@ import click
 
 from jobyard.cli import output
 from jobyard.cli.command import Command, json_option
+from jobyard.cli.params import count, job_id
 from jobyard.cli.session import Session, pass_session
 from jobyard.model.states import FINAL
 
@@ -28,10 +29,10 @@ _LOOK_AGAIN = 1.0
 
 
 @click.command(cls=Command)
-@click.argument("id", type=int)
+@click.argument("id", type=job_id)
 @click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until the job ends.")
 @click.option("--level", type=click.Choice(_LEVELS, case_sensitive=False), help="From this level on.")
-@click.option("--last", type=click.IntRange(min=0), metavar="N", help="Only the last N lines.")
+@click.option("--last", type=count, metavar="N", help="Only the last N lines.")
 @json_option
 @pass_session
 def log(session: Session, /, id: int, follow: bool, level: str | None, last: int | None, as_json: bool) -> None:

@@ -10,6 +10,7 @@ from jobyard.cli import output
 from jobyard.cli.command import Command, json_option
 from jobyard.cli.data import job_data, plain
 from jobyard.cli.failure import Failure
+from jobyard.cli.params import count, job_id
 from jobyard.cli.session import Session, pass_session
 from jobyard.errors import UnknownJob
 
@@ -20,10 +21,8 @@ __all__ = ["show"]
 
 
 @click.command(cls=Command)
-@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
-@click.option(
-    "--log", "lines", type=click.IntRange(min=0), default=10, show_default=True, help="So many last log lines."
-)
+@click.argument("ids", metavar="ID...", type=job_id, nargs=-1, required=True)
+@click.option("--log", "lines", type=count, default=10, show_default=True, help="So many last log lines.")
 @json_option
 @pass_session
 def show(session: Session, /, ids: tuple[int, ...], lines: int, as_json: bool) -> None:

@@ -6,14 +6,14 @@ import click
 
 from jobyard.cli import output
 from jobyard.cli.command import Command, json_option
-from jobyard.cli.params import duration
+from jobyard.cli.params import duration, job_id
 from jobyard.cli.session import Session, pass_session
 
 __all__ = ["stack"]
 
 
 @click.command(cls=Command)
-@click.argument("id", type=int)
+@click.argument("id", type=job_id)
 @click.option(
     "--timeout", type=duration, default=5.0, show_default="5s", help="How long to wait for its worker's answer."
 )

@@ -14,7 +14,7 @@ from jobyard.cli.data import job_data
 from jobyard.cli.failure import FAILED, Failure
 from jobyard.cli.job.log import entry_line
 from jobyard.cli.job.progress import Pace, progress_lines
-from jobyard.cli.params import duration
+from jobyard.cli.params import duration, job_id
 from jobyard.cli.session import Session, pass_session
 from jobyard.errors import WaitTimeout
 from jobyard.model.progress import Progress, progress_tree
@@ -39,7 +39,7 @@ _PROGRESS_EVERY = 2.0
 
 
 @click.command(cls=Command)
-@click.argument("id", type=int)
+@click.argument("id", type=job_id)
 @json_option
 @pass_session
 def watch(session: Session, /, id: int, as_json: bool) -> None:
@@ -67,7 +67,7 @@ def watch(session: Session, /, id: int, as_json: bool) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.argument("ids", metavar="ID...", type=job_id, nargs=-1, required=True)
 @click.option("--timeout", type=duration, help="Give up (with exit code 1) after this long; the jobs go on.")
 @pass_session
 def wait(session: Session, /, ids: tuple[int, ...], timeout: float | None) -> None:

@@ -6,6 +6,7 @@ import click
 
 from jobyard.cli import output
 from jobyard.cli.command import Command, json_option
+from jobyard.cli.params import job_id
 from jobyard.cli.session import Session, pass_session
 from jobyard.model.states import FINAL
 
@@ -13,7 +14,7 @@ __all__ = ["why"]
 
 
 @click.command(cls=Command)
-@click.argument("id", type=int)
+@click.argument("id", type=job_id)
 @json_option
 @pass_session
 def why(session: Session, /, id: int, as_json: bool) -> None:
