@@ -94,9 +94,9 @@ def test_ops_come_back_in_order_with_their_own_priorities(store):
         ops = store.jobs.ops(tx, [id])[id]
 
     assert [(op.index, op.task, op.args, op.priority) for op in ops] == [
-        (0, "a", "[1]", -3),
+        (0, "a", "[1]", 0),
         (1, "b", "[2]", -3),
-        (2, "c", "[3]", -3),
+        (2, "c", "[3]", 0),
     ]
     assert (row(store, id).task, row(store, id).priority) == ("a", -3)
 

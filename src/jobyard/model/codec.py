@@ -22,7 +22,7 @@ from jobyard.model import arguments
 from jobyard.model.arguments import Arguments, Values, canonical, from_json
 from jobyard.model.references import Ref, Retval
 from jobyard.model.shapes import ANY, Mismatch, Shape
-from jobyard.model.shapes.jsontree import UNSETTLED, Path, encode, settle, unsettle
+from jobyard.model.shapes.jsontree import UNSETTLED, Path, encode, fill, settle, unsettle
 from jobyard.model.signature import Signature
 
 __all__ = [
@@ -77,8 +77,8 @@ class Codec(Protocol):
         """A result, read without the task that returned it."""
         ...
 
-    def decode_any_arguments(self, text: str) -> Arguments:
-        """Arguments, read without the task they are for. References are None."""
+    def decode_any_arguments(self, text: str, values: Values = ()) -> Arguments:
+        """Arguments, read without the task they are for, *values* put in for the references, which else are None."""
         ...
 
 
@@ -133,8 +133,8 @@ class JsonCodec:
     def decode_any(self, text: str | None) -> Any:
         return decode_any(text)
 
-    def decode_any_arguments(self, text: str) -> Arguments:
-        return decode_any_arguments(text)
+    def decode_any_arguments(self, text: str, values: Values = ()) -> Arguments:
+        return decode_any_arguments(text, values)
 
 
 JSON = JsonCodec()
@@ -164,8 +164,8 @@ def decode_any(text: str | None) -> Any:
         return _raw(text)
 
 
-def decode_any_arguments(text: str) -> Arguments:
-    """Stored arguments, read without the task they are for. References are None."""
+def decode_any_arguments(text: str, values: Values = ()) -> Arguments:
+    """Stored arguments, read without the task they are for, *values* put in for the references, which else are None."""
     match _raw(text):
         case []:
             return (), {}
@@ -175,6 +175,9 @@ def decode_any_arguments(text: str) -> Arguments:
             pass
         case other:
             return (other,), {}
+    for path, value in values:
+        with suppress(LookupError, TypeError):  # else its place stays None
+            fill(args if isinstance(path[0], int) else kwargs, path, value)
     return tuple(map(_any, args)), {name: _any(value) for name, value in kwargs.items()}
 
 

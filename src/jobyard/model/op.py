@@ -35,7 +35,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a job. `outcome` is a final status, or ``retry``, ``crashed``, ``running``."""
+    """One try of a job. `outcome` is the status it ended with, ``crashed``, or ``running`` while it goes on."""
 
     number: int
     worker: str | None

@@ -100,9 +100,10 @@ class SignedPickle:
             msg = f"the stored result cannot be unpickled: {error!r}"
             raise BadResult(msg) from error
 
-    def decode_any_arguments(self, text: str) -> Arguments:
+    def decode_any_arguments(self, text: str, values: Values = ()) -> Arguments:
         data = self._open_arguments(text, BadArguments)
-        return _parted({step: _unpickled(item, step, None) for step, item in data.items()})
+        known = {tuple(path): value for path, value in values} or None
+        return _parted({step: _unpickled(item, step, known) for step, item in data.items()})
 
     def _open_arguments(self, text: str, refuse: Callable[[str], BadArguments]) -> dict[_Step, bytes]:
         data = self._verified(_ARGUMENTS, text)

@@ -185,7 +185,7 @@ class Inserter:
         work.done[index] = Stored(row, existing=False)
         work.edges.extend((e.parent, id, e.accepted, int(_is_open(e, work))) for e in edges)
         if len(job.ops) > 1:
-            work.ops.extend(_op_values(op, number, row, index, work) for number, op in enumerate(job.ops))
+            work.ops.extend(_op_values(job, number, id, index, work) for number in range(len(job.ops)))
 
     def _take_unique(self, row: JobRow) -> Plan[JobRow | None]:
         """Insert the row; if its key is held, return the holder instead."""
@@ -274,11 +274,16 @@ def _end_at_once(row: JobRow, edge: _Edge, work: _Work) -> None:
 
 
 def _priority(job: NewJob, queue: Queue) -> int:
-    base = job.priority if job.priority is not None else queue.priority or 0
-    if len(job.ops) == 1:
-        own = job.ops[0].priority
-        return base if own is None else own
-    return min(base if op.priority is None else op.priority for op in job.ops)
+    if len(job.ops) == 1:  # nearly always
+        return _op_priority(job.ops[0], job, queue)
+    return min(_op_priority(op, job, queue) for op in job.ops)
+
+
+def _op_priority(op: NewOp, job: NewJob, queue: Queue) -> int:
+    for said in (op.priority, job.priority, queue.priority):
+        if said is not None:
+            return said
+    return 0
 
 
 def _plain_values(row: JobRow) -> tuple[Any, ...]:
@@ -288,9 +293,9 @@ def _plain_values(row: JobRow) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _op_values(op: NewOp, number: int, row: JobRow, index: int, work: _Work) -> tuple[Any, ...]:
-    priority = op.priority if op.priority is not None else row.priority
-    return (row.id, number, op.task, op.args, _refs(op, index, work), priority)
+def _op_values(job: NewJob, number: int, id: int, index: int, work: _Work) -> tuple[Any, ...]:
+    op = job.ops[number]
+    return (id, number, op.task, op.args, _refs(op, index, work), _op_priority(op, job, work.queues[job.queue]))
 
 
 def _parents(job: NewJob) -> Iterable[int]:

@@ -96,6 +96,11 @@ class Task(Generic[P, R]):
         return f"<Task {self.name}>"
 
     @property
+    def yard(self) -> Any:
+        """The yard it belongs to."""
+        return self._control
+
+    @property
     def queue(self) -> str:
         return self.call.queue or self.options.queue
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -250,16 +250,15 @@ class JobControl:
 
     def _arguments(self, row: OpRow) -> Arguments:
         """The arguments as they were given: typed where the task is known here, references as `Retval`."""
+        refs = _decode_refs(row.refs) if row.refs else ()
+        values = [(ref.path, Retval(job=ref.job, op=ref.op, name=ref.name)) for ref in refs]
         signature = self._signature(row.task)
-        if signature is not None and not row.refs:
+        if signature is not None:
             try:
-                return self._codec.decode_arguments(signature, row.args)
+                return self._codec.decode_arguments(signature, row.args, values)
             except BadArguments:
                 pass  # the task has changed since: show what is stored
-        args, kwargs = self._codec.decode_any_arguments(row.args)
-        for ref in _decode_refs(row.refs) if row.refs else ():
-            _put(args, kwargs, ref)
-        return args, kwargs
+        return self._codec.decode_any_arguments(row.args, values)
 
     def _result(self, task: str, text: str | None) -> Any:
         signature = self._signature(task)
@@ -290,17 +289,6 @@ def _only_op(row: JobRow) -> OpRow:
         row.id, 0, row.task, row.args, row.refs, row.priority, row.result, row.error, row.started_at, row.exec_at,
         row.ended_at,
     )  # fmt: skip
-
-
-def _put(args: list[Any] | tuple[Any, ...], kwargs: Mapping[str, Any], ref: Ref) -> None:
-    """Put a reference where the stored arguments have a place for it."""
-    target: Any = args if isinstance(ref.path[0], int) else kwargs
-    for step in ref.path[:-1]:
-        target = target[step]
-    try:
-        target[ref.path[-1]] = Retval(job=ref.job, op=ref.op, name=ref.name)
-    except TypeError:
-        pass  # inside a tuple: the place stays None
 
 
 def _names(names: list[str] | None) -> frozenset[str] | None:
