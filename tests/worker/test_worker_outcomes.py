@@ -67,7 +67,9 @@ def test_an_exception_is_a_failure_with_its_traceback(yard):
     assert [(a.number, a.outcome) for a in job.attempts] == [(1, "failed")]
 
 
-@pytest.mark.parametrize("raised", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "raised", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()], ids=lambda e: type(e).__name__
+)
 def test_what_ends_programs_ends_a_job_only(yard, raised):
     @yard.task
     def leave() -> None:
