@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 __all__ = [
+    "ECHO",
     "console",
     "forbid_colour",
     "is_terminal",
@@ -31,6 +32,9 @@ __all__ = [
     "table",
     "warn",
 ]
+
+ECHO = 4
+"""Columns that live views leave free for the ``^C`` a terminal echoes: a line that wraps could not be taken back."""
 
 _ENDLESS = 100_000
 """Columns where there is no terminal to ask: nothing is cut or wrapped."""

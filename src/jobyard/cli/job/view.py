@@ -61,9 +61,15 @@ def job_summary(job: Job[Any], now: int, lines: int, pace: Pace | None = None) -
 
 
 def _title(job: Job[Any]) -> Text:
-    title = cell(job.title, "bold")
     return Text.assemble(
-        ("job ", "dim"), (str(job.id), "bold cyan"), "  ", status_text(job.status, mark=True), "  ", title
+        ("job ", "dim"),
+        (str(job.id), "bold cyan"),
+        "  ",
+        status_text(job.status, mark=True),
+        "  ",
+        cell(job.title, "bold"),
+        no_wrap=True,
+        overflow="ellipsis",
     )
 
 

@@ -173,8 +173,10 @@ def _watch_live(yard: Yard, job: Job[Any]) -> None:
 
 def _live_view(yard: Yard, job: Job[Any], pace: Pace) -> RenderableType:
     from rich.console import Group
+    from rich.constrain import Constrain
 
     from jobyard.cli.job.view import job_summary, why_view
 
     now = yard.store.now()
-    return Group(*job_summary(job, now, _LINES, pace), *why_view(job))
+    content = Group(*job_summary(job, now, _LINES, pace), *why_view(job))
+    return Constrain(content, output.console().width - output.ECHO)

@@ -34,8 +34,6 @@ _COUNT_EVERY = 2.0
 _FLOOD = 50
 """Lines of a quarter of a second that a terminal shows; of more only those from WARNING on."""
 _RATE_OVER = 5.0
-_ECHO = 4
-"""Columns left for the ``^C`` that a terminal echoes: a line that wraps could not be taken back."""
 
 
 class Display(Protocol):
@@ -174,7 +172,7 @@ class LiveLine:
         if self._worker.stopping:
             parts.append(("  stopping (Ctrl-C again: at once)", "bold yellow"))
         line = Text.assemble(*parts, no_wrap=True)
-        line.truncate(self._console.width - _ECHO, overflow="ellipsis")
+        line.truncate(self._console.width - output.ECHO, overflow="ellipsis")
         return line
 
     def _count(self, now: float) -> int | None:
