@@ -164,7 +164,7 @@ def _chosen(yard: Yard, ids: tuple[int, ...], choice: JobChoice, default: Iterab
     return found
 
 
-def _act(session: Session, /, ids: Iterable[int], action: Action, would: str | None, as_json: bool) -> None:
+def _act(session: Session, ids: Iterable[int], action: Action, would: str | None, as_json: bool) -> None:
     yard = session.yard()
     outcomes = []
     for id in dict.fromkeys(ids):
@@ -174,14 +174,9 @@ def _act(session: Session, /, ids: Iterable[int], action: Action, would: str | N
             output.line(text) if done else output.warn(f"jobyard: {text}")
     if as_json:
         output.print_json(outcomes)
-    elif len(outcomes) > 1:
-        refused = sum(not outcome["done"] for outcome in outcomes)
-        output.warn(
-            f"{format.plural(len(outcomes), 'job')}, {refused} refused"
-            if refused
-            else format.plural(len(outcomes), "job")
-        )
-    if not all(outcome["done"] for outcome in outcomes):
+    if refused := sum(not outcome["done"] for outcome in outcomes):
+        if not as_json and len(outcomes) > 1:
+            output.warn(f"{format.plural(len(outcomes), 'job')}, {refused} refused")
         raise click.exceptions.Exit(FAILED)
 
 
