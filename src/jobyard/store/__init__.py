@@ -11,9 +11,11 @@ from jobyard.store import migrate
 from jobyard.store.control import Control
 from jobyard.store.driver import Driver, Transaction
 from jobyard.store.events import Events
+from jobyard.store.files import Files
 from jobyard.store.insert import Stored, drained, is_plain, plain_row
 from jobyard.store.jobs import Jobs
 from jobyard.store.locate import open_driver
+from jobyard.store.machines import Machines
 from jobyard.store.queues import Queues
 from jobyard.store.reclaim import Reclaimer
 from jobyard.store.records import Records
@@ -50,6 +52,8 @@ class Store:
         self.queues = Queues(queues)
         self.workers = Workers(statements(dialect, "workers"))
         self.events = Events(statements(dialect, "events"))
+        self.machines = Machines(statements(dialect, "machines"), self.events)
+        self.files = Files(statements(dialect, "files"))
         self.requests = Requests(statements(dialect, "requests"))
         self.records = Records(statements(dialect, "log"), statements(dialect, "progress"), self.jobs)
         self.control = Control(self.jobs, self.queues, self.events, self.requests, self._worker_name)

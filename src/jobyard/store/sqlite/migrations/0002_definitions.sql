@@ -58,3 +58,6 @@ create table files (
 
 create index events_definition on events (definition, id) where definition is not null;
 create index events_machine on events (machine, id) where machine is not null;
+
+-- What foreign runners may be given.
+create index jobs_offered on jobs (queue, rank, id) where status = 1 and definition is not null;
