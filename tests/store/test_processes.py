@@ -98,48 +98,125 @@ def test_a_notice_here_is_heard_at_once(store):
 class TestFork:
     def test_a_forked_process_opens_connections_of_its_own(self, url):
         code = """
-            import os, sys
+            import os
             from jobyard.store import open_store
             from tests.store.acts import put
             store = open_store(url)
             put(store)
-            with store.read() as tx:
-                child = os.fork()
-                if child == 0:
-                    put(store)
-                    put(store)
-                    with store.read() as own:
-                        assert len(own.fetch("select id from jobs")) == 3
-                    store.close()
-                    os._exit(0)
-                assert os.waitpid(child, 0)[1] == 0
-                assert tx.fetch("select 1") == [(1,)]
+            if (child := os.fork()) == 0:
+                put(store)
+                put(store)
+                with store.read() as tx:
+                    assert len(tx.fetch("select id from jobs")) == 3
+                store.close()
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
             print(*put(store))
             """
 
         assert all_of(run(code, url=url)) == ["4"]
 
-    def test_a_transaction_open_in_the_parent_is_not_the_childs(self, url, store):
+    def test_what_a_child_stored_outlives_the_parents_close(self, url, store):
+        code = """
+            import os, sys
+            from jobyard.store import open_store
+            from tests.store.acts import put
+            store = open_store(url)
+            put(store)
+            mine, childs = os.pipe()
+            closed, close = os.pipe()
+            if (child := os.fork()) == 0:
+                put(store)
+                os.write(childs, b"!")
+                os.read(closed, 1)
+                put(store)
+                os._exit(0)
+            os.read(mine, 1)
+            store.close()
+            os.write(close, b"!")
+            assert os.waitpid(child, 0)[1] == 0
+            """
+
+        all_of(run(code, url=url))
+
+        assert statuses(store, [1, 2, 3]) == ["queued"] * 3
+
+    @pytest.mark.parametrize("block", ["transaction", "read"])
+    def test_a_fork_in_the_middle_of_a_transaction_is_kept_from_harm(self, url, store, block):
         store.check()
         code = """
             import os
+            from jobyard.errors import StoreUnavailable
             from jobyard.store import open_store
-            from tests.store.acts import new, put
-            store = open_store(url, busy_timeout=10)
-            with store.transaction() as tx:
-                mine = store.jobs.insert(tx, [new()], store.now())[0].row.id
-                child = os.fork()
-                if child == 0:
-                    with store.read() as own:
-                        seen = len(own.fetch("select id from jobs"))
-                    os._exit(seen)
-            assert os.waitpid(child, 0)[1] == 0
-            print(mine)
+            from tests.store.acts import put
+            store = open_store(url)
+            try:
+                with getattr(store, block)() as tx:
+                    child = os.fork()
+                    if child == 0:
+                        put(store)
+                    assert os.waitpid(child, 0)[1] == 0
+                    assert tx.fetch("select count(*) from jobs") == [(0,)]
+            except StoreUnavailable as error:
+                assert "forked while the database was in use" in str(error)
+                os._exit(child)
+            put(store)
             """
 
-        [line] = all_of(run(code, url=url))
+        all_of(run(code, url=url, block=block))
 
-        assert statuses(store, [int(line)]) == ["queued"]
+        assert statuses(store, [1]) == ["queued"]
+
+    def test_a_fork_waits_for_the_transactions_of_other_threads(self, url, store):
+        store.check()
+        code = """
+            import os, threading, time
+            from jobyard.store import open_store
+            from tests.store.acts import new, put
+            store = open_store(url)
+            inside = threading.Event()
+            def write():
+                with store.transaction() as tx, store.read():
+                    inside.set()
+                    time.sleep(0.1)
+                    store.jobs.insert(tx, [new()], store.now())
+            thread = threading.Thread(target=write)
+            thread.start()
+            inside.wait()
+            if (child := os.fork()) == 0:
+                put(store)
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+            thread.join()
+            """
+
+        all_of(run(code, url=url))
+
+        assert statuses(store, [1, 2]) == ["queued", "queued"]
+
+    def test_listeners_of_the_parent_go_on_after_a_fork(self, url, store):
+        store.check()
+        code = """
+            import os, threading
+            from jobyard.store import open_store
+            from tests.store.acts import put
+            store = open_store(url)
+            heard = threading.Event()
+            store.driver.listen(heard.set)
+            assert heard.wait(10)
+            for _ in range(3):
+                heard.clear()
+                if (child := os.fork()) == 0:
+                    put(store)
+                    os._exit(0)
+                assert heard.wait(10)
+                assert os.waitpid(child, 0)[1] == 0
+            store.close()
+            """
+
+        all_of(run(code, url=url))
+
+        assert statuses(store, [1, 2, 3]) == ["queued"] * 3
 
     def test_a_child_writes_while_the_parents_driver_lives_on(self, url, store):
         store.check()

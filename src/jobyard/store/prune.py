@@ -86,7 +86,14 @@ class _Sweep:
         sql = statements(self.store.driver.dialect, "jobs")
         gone, ended_at, id = 0, 0, 0
         while room := self._room(gone):
-            values = {"before": before, "failed": failed, "now": self.now, "ended_at": ended_at, "id": id, "limit": room}
+            values = {
+                "before": before,
+                "failed": failed,
+                "now": self.now,
+                "ended_at": ended_at,
+                "id": id,
+                "limit": room,
+            }
             with self._transaction() as tx:
                 rows = tx.fetch(sql.prunable, values)
                 if rows and not self.dry_run:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from jobyard.model.faults import fault
 from jobyard.errors import JobCrashed
+from jobyard.model.faults import fault
 from jobyard.model.messages import Ended, Outcome
 from jobyard.model.outcome import decide
 from jobyard.model.retry import NO_RETRY
@@ -72,14 +72,17 @@ class Reclaimer:
         settlement = settle(tx, self.jobs, items, self.queues.all(tx), worker, now)
         for item in settlement.done:
             row, status = item.row, item.decision.status
-            data = {"worker": worker, "why": why, "crashes": row.crashes + item.decision.crashed, "status": status.value}
+            data = {
+                "worker": worker,
+                "why": why,
+                "crashes": row.crashes + item.decision.crashed,
+                "status": status.value,
+            }
             self.events.add(tx, "reclaim", now, job=row.id, definition=row.definition, machine=row.machine, data=data)
         return settlement
 
 
 def _settled(row: JobRow, ops: list[OpRow] | None, why: str, max_crashes: int) -> Settled:
-    decision = decide(
-        STATUSES[row.status], Ended.CRASHED, retry=NO_RETRY, crashes=row.crashes, max_crashes=max_crashes
-    )
+    decision = decide(STATUSES[row.status], Ended.CRASHED, retry=NO_RETRY, crashes=row.crashes, max_crashes=max_crashes)
     outcome = Outcome(row.id, row.epoch, row.cursor, Ended.CRASHED, error=fault(JobCrashed(why)))
     return Settled(row, outcome, decision, ops)

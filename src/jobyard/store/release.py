@@ -53,7 +53,9 @@ class Releaser:
             if not edges:
                 break
             satisfied = Counter(child for parent, child, accepted in edges if accepted >> ended[parent] & 1)
-            broken = {child: (parent, accepted) for parent, child, accepted in edges if not accepted >> ended[parent] & 1}
+            broken = {
+                child: (parent, accepted) for parent, child, accepted in edges if not accepted >> ended[parent] & 1
+            }
             yield Query(self._dependencies.close, {"ids": _text(sorted(ended))})
             if satisfied:
                 yield Query(self._jobs.lower_open_parents, {"rows": _text(sorted(satisfied.items()))})

@@ -15,12 +15,15 @@ from jobyard.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
 from jobyard.store.driver import Params, Row
 from jobyard.store.sql import positional
 from jobyard.store.sqlite.filesystem import filesystem_of, network_filesystem
+from jobyard.store.sqlite.forks import closed_at_forks
 from jobyard.store.sqlite.turnstile import NotPassed, Turnstile
 from jobyard.store.sqlite.wake import Wake
 
 __all__ = ["SqliteDriver", "SqliteTransaction", "translated"]
 
 _READERS = 4
+_PATIENCE = 5.0
+"""Seconds for which a fork waits for other threads to end their transactions."""
 _abandoned: list[sqlite3.Connection] = []
 """Connections that a fork copied into this process: closing or collecting one would harm the parent's."""
 
@@ -95,11 +98,19 @@ class SqliteDriver:
         self._turnstile = Turnstile(path.with_name(path.name + "-turn"))
         self._wake = Wake(path, self._data_version)
         self._watcher: sqlite3.Connection | None = None
+        self._watchers = 0
         self._writer: sqlite3.Connection | None = None
         self._durable = True
         """Whether the writer's commits reach the disk before they return."""
         self._readers: list[sqlite3.Connection] = []
+        self._reading: dict[sqlite3.Connection, int] = {}
+        """Readers in use, with the threads that use them."""
+        self._paused = False
+        self._gate = threading.RLock()
+        """Held while a connection is opened, and for the time of a fork."""
         self._pid = os.getpid()
+        self._copied = False
+        closed_at_forks(self)
 
     @property
     def location(self) -> str:
@@ -109,7 +120,7 @@ class SqliteDriver:
         return time.time_ns() // 1000
 
     @contextmanager
-    def transaction(self, *, durable: bool = True) -> Iterator[SqliteTransaction]:
+    def transaction(self, *, durable: bool = True, priority: bool = False) -> Iterator[SqliteTransaction]:
         self._enter()
         try:
             transaction = self._begin(durable=durable)
@@ -139,23 +150,30 @@ class SqliteDriver:
 
     @contextmanager
     def _read(self) -> Iterator[SqliteTransaction]:
-        self._forget_the_parents()
-        try:
-            reader = self._readers.pop()
-        except IndexError:
-            reader = self._connect()
+        reader = self._borrowed()
         try:
             reader.execute("begin")
             yield SqliteTransaction(reader, self.location)
         except sqlite3.Error as error:
             raise translated(error, self.location) from error
         finally:
-            if reader.in_transaction:
-                reader.rollback()
-            if len(self._readers) < _READERS:
-                self._readers.append(reader)
-            else:
-                reader.close()
+            if self._reading.pop(reader, None) is not None:  # else this is a fork, and the reader is its parent's
+                self._return(reader)
+
+    def _borrowed(self) -> sqlite3.Connection:
+        self.forget_the_parents()
+        with self._gate:
+            reader = self._readers.pop() if self._readers else self._connect()
+            self._reading[reader] = threading.get_ident()
+        return reader
+
+    def _return(self, reader: sqlite3.Connection) -> None:
+        if reader.in_transaction:
+            reader.rollback()
+        if len(self._readers) < _READERS:
+            self._readers.append(reader)
+        else:
+            reader.close()
 
     def notify(self, *, everywhere: bool) -> None:
         self._wake.notify(everywhere=everywhere)
@@ -163,8 +181,14 @@ class SqliteDriver:
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
         return self._wake.listen(callback)
 
+    def rest(self, *, work: bool) -> bool:
+        return False  # listeners are woken whether they sleep or not
+
+    def qualified(self, statement: str) -> str:
+        return statement
+
     def close(self) -> None:
-        self._forget_the_parents()
+        self.forget_the_parents()
         self._wake.close()
         self._turnstile.close()
         with self._writing:
@@ -194,7 +218,9 @@ class SqliteDriver:
 
     def _misplaced(self) -> list[str]:
         network = network_filesystem(self.path)
-        return [f"{self.location} lies on {network}, a network filesystem: SQLite needs a local disk"] if network else []
+        return (
+            [f"{self.location} lies on {network}, a network filesystem: SQLite needs a local disk"] if network else []
+        )
 
     def checkpoint(self) -> None:
         """Move the log into the file and empty it, unless a reader or writer is in the way."""
@@ -208,7 +234,9 @@ class SqliteDriver:
     def _enter(self) -> None:
         """Become the one writer of this process, and then of all."""
         if self._pid != os.getpid():
-            self._forget_the_parents()
+            self.forget_the_parents()
+        if self._copied:
+            raise self._forked()
         deadline = time.monotonic() + self._busy_timeout
         if not self._writing.acquire(timeout=self._busy_timeout):
             raise StoreBusy(f"{self.location}: another thread of this process has been writing for too long")
@@ -227,12 +255,15 @@ class SqliteDriver:
             raise
 
     def _leave(self) -> None:
+        if self._copied:
+            return
         self._turnstile.leave()
         self._writing.release()
 
     def _opened_writer(self, *, durable: bool) -> sqlite3.Connection:
         if self._writer is None:
-            self._writer = self._connect()
+            with self._gate:
+                self._writer = self._connect()
             self._durable = True
         if durable is not self._durable and self._synchronous != "NORMAL":
             self._writer.execute(f"pragma synchronous = {self._synchronous if durable else 'NORMAL'}")
@@ -248,7 +279,8 @@ class SqliteDriver:
         return SqliteTransaction(writer, self.location)
 
     def _end(self, how: str) -> None:
-        assert self._writer is not None
+        if self._writer is None:
+            raise self._forked()
         try:
             if self._writer.in_transaction:
                 self._writer.execute(how)
@@ -258,9 +290,15 @@ class SqliteDriver:
             raise translated(error, self.location) from error
 
     def _connect(self) -> sqlite3.Connection:
+        if self._copied:
+            raise self._forked()
         try:
             connection = sqlite3.connect(
-                self.path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=self._busy_timeout
+                self.path,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+                timeout=self._busy_timeout,
             )
             self._use_wal(connection)
             connection.execute(f"pragma synchronous = {self._synchronous}")
@@ -282,6 +320,12 @@ class SqliteDriver:
                     raise
             time.sleep(0.005)
 
+    def _forked(self) -> StoreError:
+        return StoreUnavailable(
+            f"{self.location}: this process was forked while the database was in use, and could harm it: fork outside "
+            "of transactions, or close() the yard before; a program started anew is safe too"
+        )
+
     def _cannot_open(self, error: sqlite3.Error) -> StoreError:
         folder = self.path.parent
         if not folder.is_dir():
@@ -290,17 +334,48 @@ class SqliteDriver:
 
     def _data_version(self) -> int:
         """A number that differs once another connection has committed."""
-        self._forget_the_parents()
-        if self._watcher is None:
-            self._watcher = self._connect()
-        return int(self._watcher.execute("pragma data_version").fetchone()[0])
+        self.forget_the_parents()
+        with self._gate:
+            if self._watcher is None:
+                self._watcher = self._connect()
+                self._watchers += 1
+            return self._watchers << 32 | int(self._watcher.execute("pragma data_version").fetchone()[0])
 
-    def _forget_the_parents(self) -> None:
+    def before_fork(self) -> None:
+        """Close what is not in use by this very thread, and let nobody open anything until `after_fork`."""
+        deadline = time.monotonic() + _PATIENCE
+        self._paused = self._writing.acquire(timeout=_PATIENCE)
+        self._gate.acquire()
+        while any(thread != threading.get_ident() for thread in list(self._reading.values())):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.001)
+        if self._writer is not None and self._paused and not self._writer.in_transaction:
+            self._writer.close()
+            self._writer = None
+        for connection in (self._watcher, *self._readers):
+            if connection is not None:
+                connection.close()
+        self._watcher = None
+        self._readers = []
+
+    def after_fork(self) -> None:
+        """Go on as before, in the parent."""
+        self._gate.release()
+        if self._paused:
+            self._writing.release()
+
+    def forget_the_parents(self) -> None:
+        """In a fork, begin anew; in any other process do nothing."""
         if self._pid == os.getpid():
             return
-        _abandoned.extend(c for c in (self._writer, self._watcher, *self._readers) if c is not None)
+        kept = [c for c in (self._writer, self._watcher, *self._readers, *self._reading) if c is not None]
+        _abandoned.extend(kept)
+        self._copied = self._copied or bool(kept)
         self._writer = self._watcher = None
         self._readers = []
+        self._reading = {}
+        self._gate = threading.RLock()
         self._writing = threading.RLock()
         self._turnstile = Turnstile(self._turnstile.path)
         self._wake = Wake(self.path, self._data_version)

@@ -9,8 +9,24 @@ __all__ = ["filesystem_of", "network_filesystem"]
 
 _MOUNTS = Path("/proc/self/mounts")
 _NETWORK = frozenset(
-    "nfs nfs4 cifs smb smb2 smb3 smbfs 9p afs ceph glusterfs lustre beegfs gpfs ocfs2 gfs2 davfs ncpfs "
-    "fuse.sshfs fuse.glusterfs fuse.ceph fuse.s3fs fuse.gcsfuse fuse.rclone fuse.davfs2 fuse.juicefs".split()
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "9p",
+        "afs",
+        "ceph",
+        "glusterfs",
+        "lustre",
+        "beegfs",
+        "gpfs",
+    }
+    | {"ocfs2", "gfs2", "davfs", "ncpfs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.gcsfuse"}
+    | {"fuse.rclone", "fuse.davfs2", "fuse.juicefs"}
 )
 
 
