@@ -32,6 +32,11 @@ class JobOptions(msgspec.Struct, omit_defaults=True, gc=False):
     suspended: str | None = None
     """Why the job is suspended, in words."""
     result_status: str | None = None
+    """How a run of a definition ended, where the status of the job does not tell."""
+    slot: int | None = None
+    """The instant for which the schedule of a definition made this job."""
+    dependencies: tuple[str, ...] = ()
+    """The definitions whose latest builds this job takes when it begins."""
 
 
 class NewOp(msgspec.Struct, array_like=True, gc=False):

@@ -9,6 +9,7 @@ from typing import Protocol
 from jobyard.model.newjob import NewJob
 from jobyard.store import migrate
 from jobyard.store.control import Control
+from jobyard.store.definitions import Definitions
 from jobyard.store.driver import Driver, Transaction
 from jobyard.store.events import Events
 from jobyard.store.files import Files
@@ -24,6 +25,9 @@ from jobyard.store.sql import statements
 from jobyard.store.workers import Workers
 
 __all__ = ["Store", "TimeSource", "open_store"]
+
+_NOUNS = ("jobs", "dependencies", "queues", "definitions", "builds", "events", "workers")
+"""What the end of a job may touch."""
 
 
 class TimeSource(Protocol):
@@ -47,9 +51,10 @@ class Store:
         self._clock = clock
         self._checked = False
         dialect = driver.dialect
-        jobs, dependencies, queues = (statements(dialect, noun) for noun in ("jobs", "dependencies", "queues"))
-        self.jobs = Jobs(jobs, dependencies, queues)
-        self.queues = Queues(queues)
+        named = {noun: statements(dialect, noun) for noun in _NOUNS}
+        self.jobs = Jobs(named)
+        self.queues = Queues(named["queues"])
+        self.definitions = Definitions(named["definitions"])
         self.workers = Workers(statements(dialect, "workers"))
         self.events = Events(statements(dialect, "events"))
         self.machines = Machines(statements(dialect, "machines"), self.events)
@@ -57,7 +62,7 @@ class Store:
         self.requests = Requests(statements(dialect, "requests"))
         self.records = Records(statements(dialect, "log"), statements(dialect, "progress"), self.jobs)
         self.control = Control(self.jobs, self.queues, self.events, self.requests, self._worker_name)
-        self.reclaimer = Reclaimer(self.jobs, self.workers, self.queues, self.events)
+        self.reclaimer = Reclaimer(self.jobs, self.workers, self.queues)
 
     @property
     def location(self) -> str:
@@ -176,5 +181,3 @@ def open_store(url: str, *, busy_timeout: float = 60.0, clock: TimeSource | None
         ConfigError: the URL is of no kind that is known here, or has an unknown option.
     """
     return Store(open_driver(url, busy_timeout=busy_timeout), url, clock)
-
-

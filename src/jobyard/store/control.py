@@ -23,6 +23,7 @@ from jobyard.store.driver import Transaction
 from jobyard.store.events import Events
 from jobyard.store.jobs import AttemptRow, Jobs, as_read, json_text
 from jobyard.store.queues import Queues
+from jobyard.store.recurrence import End
 from jobyard.store.release import end
 from jobyard.store.requests import Requests
 
@@ -64,7 +65,7 @@ class Control:
             self.requests.ask(tx, "cancel", row, now)
             effect.asked = True
             return True, f"job {id} is running and will be canceled", effect
-        self._end(tx, row, Status.CANCELED, effect, now)
+        self._end(tx, row, Status.CANCELED, effect, now, user)
         return True, f"job {id} canceled", effect
 
     def change_priority(
@@ -160,8 +161,11 @@ class Control:
         if held is not None:
             self.requests.ask(tx, "lost", row, now)
             effect.asked = True
-        self._end(tx, row, status, effect, now)
-        self._event(tx, "cancel" if status is Status.CANCELED else "finish", row, user, now)
+        self._end(tx, row, status, effect, now, user)
+        if status is Status.CANCELED:
+            self._event(tx, "cancel", row, user, now)
+        elif row.definition is None:  # else the end itself is noted
+            self._event(tx, "finish", row, user, now)
         return effect
 
     def end_expired(self, tx: Transaction, now: int) -> Effect:
@@ -179,12 +183,16 @@ class Control:
             raise InvalidTransition(msg)
         check_transition(STATUSES[row.status], after, what=f"job {row.id}")
 
-    def _end(self, tx: Transaction, row: JobRow, status: Status, effect: Effect, now: int) -> None:
+    def _end(
+        self, tx: Transaction, row: JobRow, status: Status, effect: Effect, now: int, user: str | None = None
+    ) -> None:
         check_transition(STATUSES[row.status], status, what=f"job {row.id}")
+        before = msgspec.structs.replace(row)
         end(row, status, now)
         self.jobs.change(tx, row)
         released = self.jobs.release(tx, {row.id: row.status}, now)
-        effect.ready = effect.ready or released.ready
+        next_ready = self.jobs.note_ends(tx, [End(before, status, user=user)], now)
+        effect.ready = effect.ready or released.ready or next_ready
         effect.ended += [row, *released.ended]
 
     def _let_go(self, tx: Transaction, row: JobRow, effect: Effect, now: int) -> None:
@@ -251,7 +259,9 @@ class Control:
             raise InvalidTransition(msg)
         row.unique_key = options.unique
 
-    def _rerank(self, tx: Transaction, row: JobRow, *, priority: int | None = None, requested: bool | None = None) -> None:
+    def _rerank(
+        self, tx: Transaction, row: JobRow, *, priority: int | None = None, requested: bool | None = None
+    ) -> None:
         aging = self.queues.get(tx, row.queue).aging
         if requested is None:
             requested = is_requested(row.rank, row.priority, row.due, aging=aging)

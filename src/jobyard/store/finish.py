@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from jobyard.model.definition import fitting
+from jobyard.model.messages import Ended
 from jobyard.model.ranking import is_requested, rank
 from jobyard.model.rows import JobRow, OpRow
-from jobyard.model.states import CODES
+from jobyard.model.states import CODES, Status
 from jobyard.store.jobs import Finish, json_text
 from jobyard.store.plans import Plan, Query
 from jobyard.store.queues import queue_of
+from jobyard.store.recurrence import End
 
 if TYPE_CHECKING:
     from jobyard.store import Store
@@ -33,6 +36,8 @@ class Ending(Protocol):
     @property
     def last(self) -> bool: ...
     @property
+    def result_status(self) -> str | None: ...
+    @property
     def began(self) -> int: ...
 
 
@@ -51,6 +56,9 @@ def finish_plan(store: Store, ending: Ending) -> Plan[bool]:
     end = Finish(row.id, row.epoch, succeeded, ending.result, None, ending.began or None)
     yield Query(jobs.sql.finish, {"rows": json_text([end]), "now": now})
     yield from jobs.releaser.release({row.id: succeeded}, now)
+    if row.definition is not None:
+        said = fitting(Status.SUCCEEDED, Ended.RETURNED, ending.result_status)
+        yield from jobs.recurrence.ended([End(row, Status.SUCCEEDED, said)], now)
     return True
 
 

@@ -81,9 +81,12 @@ class Inserter:
         self._dependencies = dependencies
         self._queues = queues
 
-    def insert(self, jobs: Sequence[NewJob], now: int) -> Plan[list[Stored]]:
+    def insert(self, jobs: Sequence[NewJob], now: int, *, even_drained: bool = False) -> Plan[list[Stored]]:
         """
         Store all of *jobs*, in their order.
+
+        Args:
+            even_drained: a drained queue takes them too, since they carry on what it had before.
 
         Raises:
             QueueClosed: one of the queues is drained.
@@ -91,7 +94,7 @@ class Inserter:
             DependencyCycle: a job depends on itself or on a later one of the batch.
         """
         ids = yield from self._reserve(len(jobs))
-        queues = yield from self._open_queues(jobs)
+        queues = yield from self._open_queues(jobs, even_drained)
         work = _Work(now, queues, ids, {id: index for index, id in enumerate(ids)}, [None] * len(jobs))
         if all(map(is_plain, jobs)):
             return (yield from self._insert_plain(jobs, work))
@@ -107,12 +110,12 @@ class Inserter:
         ranges = yield Query(self._jobs.reserve, {"count": count})
         return [id for first, last in ranges for id in range(first, last + 1)]
 
-    def _open_queues(self, jobs: Sequence[NewJob]) -> Plan[dict[str, Queue]]:
+    def _open_queues(self, jobs: Sequence[NewJob], even_drained: bool) -> Plan[dict[str, Queue]]:
         found = {}
         for name in {job.queue for job in jobs}:
             rows = yield Query(self._queues.get, {"name": name})
             found[name] = queue = queue_of(rows[0]) if rows else _NO_QUEUE
-            if queue.drained:
+            if queue.drained and not even_drained:
                 raise drained(name)
         return found
 

@@ -15,6 +15,7 @@ from jobyard.model.states import CODES
 from jobyard.store.driver import Row, Transaction
 from jobyard.store.insert import Inserter, Stored
 from jobyard.store.plans import run
+from jobyard.store.recurrence import End, Recurrence
 from jobyard.store.release import Released, Releaser
 from jobyard.store.sql import Statements
 
@@ -71,11 +72,14 @@ class AttemptRow(NamedTuple):
 class Jobs:
     """Reads and writes jobs within a transaction."""
 
-    def __init__(self, sql: Statements, dependencies: Statements, queues: Statements) -> None:
-        self.sql = sql
-        self._dependencies = dependencies
-        self.inserter = Inserter(sql, dependencies, queues)
+    def __init__(self, named: Mapping[str, Statements]) -> None:
+        self.sql = sql = named["jobs"]
+        self.trail = named["events"]
+        """For what is noted in the transaction that settles jobs."""
+        self._dependencies = dependencies = named["dependencies"]
+        self.inserter = Inserter(sql, dependencies, named["queues"])
         self.releaser = Releaser(sql, dependencies)
+        self.recurrence = Recurrence(self.inserter, named)
 
     def insert(self, tx: Transaction, jobs: Sequence[NewJob], now: int) -> list[Stored]:
         """Store all of *jobs* or none, see `Inserter.insert`."""
@@ -150,7 +154,10 @@ class Jobs:
         else:
             best = self._best(tx, queues, tasks, limit)
             rows = tx.fetch(self.sql.claim_ids, {**who, "ids": json_text([id for _, id in best])}) if best else []
-        return sorted((JobRow(*row) for row in rows), key=_claim_order)
+        claimed = sorted((JobRow(*row) for row in rows), key=_claim_order)
+        if defined := [row for row in claimed if row.definition is not None]:
+            run(self.recurrence.started(defined, now), tx)
+        return claimed
 
     def _best(self, tx: Transaction, queues: Sequence[str], tasks: str, limit: int) -> list[Row]:
         each = [tx.fetch(self.sql.candidates, {"queue": queue, "tasks": tasks, "limit": limit}) for queue in queues]
@@ -194,6 +201,16 @@ class Jobs:
     def release(self, tx: Transaction, ended: Mapping[int, int], now: int) -> Released:
         """Tell the dependants of *ended* (id to final status code), see `Releaser.release`."""
         return run(self.releaser.release(ended, now), tx)
+
+    def note_ends(self, tx: Transaction, ends: Iterable[End], now: int) -> bool:
+        """
+        Jobs have ended: have their definitions know, and make the next ones.
+
+        Returns:
+            Whether one of those may be ready at once.
+        """
+        defined = [end for end in ends if end.row.definition is not None]
+        return bool(defined) and run(self.recurrence.ended(defined, now), tx)
 
     def held_by(self, tx: Transaction, worker: int) -> list[JobRow]:
         return [JobRow(*row) for row in tx.fetch(self.sql.held_by, {"worker": worker})]
@@ -258,4 +275,3 @@ def as_read(row: JobRow, now: int) -> JobRow:
     if row.status == CODES["scheduled"] and row.due <= now:
         row.status = CODES["queued"]
     return row
-

@@ -18,7 +18,6 @@ from jobyard.model.retry import NO_RETRY
 from jobyard.model.rows import JobRow, OpRow
 from jobyard.model.states import STATUSES
 from jobyard.store.driver import Transaction
-from jobyard.store.events import Events
 from jobyard.store.jobs import Jobs
 from jobyard.store.queues import Queues
 from jobyard.store.settle import Settled, Settlement, settle
@@ -43,7 +42,6 @@ class Reclaimer:
     jobs: Jobs
     workers: Workers
     queues: Queues
-    events: Events
 
     def reclaim(self, tx: Transaction, *, before: int, max_crashes: int, spare: int, now: int) -> Reclaimed:
         """
@@ -54,7 +52,7 @@ class Reclaimer:
         """
         result = Reclaimed()
         for worker in self.workers.lost(tx, before):
-            if worker.id != spare and self.workers.end(tx, worker.id, "lost", now):
+            if worker.id != spare and self.workers.end(tx, worker.id, "lost", now, before=before):
                 silent = (now - worker.heartbeat) / 1e6
                 why = f"worker {worker.name} (pid {worker.pid} on {worker.machine}) was silent for {silent:.0f} s"
                 settlement = self.take_back(tx, self.jobs.held_by(tx, worker.id), why, worker.name, max_crashes, now)
@@ -69,17 +67,7 @@ class Reclaimer:
         """Reclaim these held jobs, each with an event."""
         ops = self.jobs.ops(tx, [row.id for row in rows if row.op_count > 1])
         items = [_settled(row, ops.get(row.id), why, max_crashes) for row in rows]
-        settlement = settle(tx, self.jobs, items, self.queues.all(tx), worker, now)
-        for item in settlement.done:
-            row, status = item.row, item.decision.status
-            data = {
-                "worker": worker,
-                "why": why,
-                "crashes": row.crashes + item.decision.crashed,
-                "status": status.value,
-            }
-            self.events.add(tx, "reclaim", now, job=row.id, definition=row.definition, machine=row.machine, data=data)
-        return settlement
+        return settle(tx, self.jobs, items, self.queues.all(tx), worker, now)
 
 
 def _settled(row: JobRow, ops: list[OpRow] | None, why: str, max_crashes: int) -> Settled:

@@ -7,12 +7,13 @@ Every write names job and epoch. What finds the epoch stale changes nothing, is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from jobyard.model.definition import DefinitionState, ResultStatus, fitting
 from jobyard.model.faults import crash_fault
-from jobyard.model.messages import Outcome
+from jobyard.model.messages import Ended, Outcome
 from jobyard.model.newjob import options_of
 from jobyard.model.outcome import Decision
 from jobyard.model.ranking import is_requested, rank
@@ -20,7 +21,9 @@ from jobyard.model.rows import JobRow, OpRow
 from jobyard.model.states import CODES, FINAL, STATUSES, Status
 from jobyard.store.driver import Transaction
 from jobyard.store.jobs import AttemptRow, Finish, GiveBack, Jobs, json_text
+from jobyard.store.plans import run
 from jobyard.store.queues import Queue
+from jobyard.store.recurrence import End, is_recurrence
 
 __all__ = ["Settled", "Settlement", "settle"]
 
@@ -60,10 +63,15 @@ class Settlement:
     """Dependants that ended with their parents."""
 
 
-def settle(tx: Transaction, jobs: Jobs, items: Sequence[Settled], queues: dict[str, Queue], worker: str, now: int) -> Settlement:
+def settle(
+    tx: Transaction, jobs: Jobs, items: Sequence[Settled], queues: dict[str, Queue], worker: str, now: int
+) -> Settlement:
     """Write a batch of outcomes, at most one an attempt."""
     result = Settlement()
     items = _without_committed(tx, jobs, items, result)
+    for item in items:
+        if item.outcome.ended == Ended.CRASHED and item.row.definition is not None:
+            _end_if_recurrence(item)
     for item in items:
         if item.decision.advance:
             (result.done if _advance(tx, jobs, item, queues, now) else result.stale).append(item)
@@ -72,13 +80,65 @@ def settle(tx: Transaction, jobs: Jobs, items: Sequence[Settled], queues: dict[s
         _finish(tx, jobs, ends, result, now)
     backs = [item for item in items if not item.decision.advance and item.decision.status not in FINAL]
     if backs:
+        _leave_aside(tx, jobs, backs)
         _give_back(tx, jobs, backs, queues, worker, result, now)
     ended = {s.row.id: CODES[s.decision.status] for s in result.done if s.decision.status in FINAL}
     if ended:
         released = jobs.release(tx, ended, now)
         result.ready = result.ready or released.ready
         result.ended = released.ended
+    _note_reclaims(tx, jobs, result, worker, now)
+    next_ready = jobs.note_ends(tx, [_end(item) for item in result.done if item.decision.status in FINAL], now)
+    result.ready = result.ready or next_ready
     return result
+
+
+def _end_if_recurrence(item: Settled) -> None:
+    """A run of a recurrence that was taken back ends, and leaves a new job."""
+    if item.decision.status is Status.QUEUED and is_recurrence(item.row):
+        item.decision = Decision(Status.FAILED)
+        item.outcome.result_status = ResultStatus.RECLAIMED.value
+
+
+def _leave_aside(tx: Transaction, jobs: Jobs, backs: Sequence[Settled]) -> None:
+    """What goes back to a definition that is no longer active waits until that is resumed."""
+    rows = [item.row for item in backs if item.row.definition is not None and is_recurrence(item.row)]
+    if not rows:
+        return
+    states = run(jobs.recurrence.states(rows), tx)
+    for item in backs:
+        state = states.get(item.row.definition or "", DefinitionState.ACTIVE)
+        if state != DefinitionState.ACTIVE and is_recurrence(item.row):
+            item.decision = replace(item.decision, status=Status.SUSPENDED, delay=None)
+            item.suspended = f"definition {item.row.definition} is {state}"
+
+
+def _note_reclaims(tx: Transaction, jobs: Jobs, result: Settlement, worker: str, now: int) -> None:
+    rows = []
+    for item in result.done:
+        if item.outcome.ended == Ended.CRASHED:
+            row, status = item.row, item.decision.status
+            data = {
+                "worker": worker,
+                "why": _message(item.outcome.error),
+                "crashes": row.crashes + (status is not Status.CANCELED),
+                "status": status.value,
+            }
+            rows.append((now, "reclaim", None, row.id, row.definition, row.machine, json_text(data)))
+    if rows:
+        tx.execute_many(jobs.trail.add, rows)
+
+
+def _message(error: str | None) -> object:
+    """What a stored error says, without its frames."""
+    fault = msgspec.json.decode(error) if error else None
+    return fault.get("message") if isinstance(fault, dict) else fault
+
+
+def _end(item: Settled) -> End:
+    status, outcome = item.decision.status, item.outcome
+    said = fitting(status, outcome.ended, outcome.result_status, crashed=item.decision.crashed)
+    return End(item.row, status, said)
 
 
 def _without_committed(tx: Transaction, jobs: Jobs, items: Sequence[Settled], result: Settlement) -> Sequence[Settled]:
@@ -227,4 +287,3 @@ def _write_op(tx: Transaction, jobs: Jobs, item: Settled, now: int) -> None:
 def _aging(row: JobRow, queues: dict[str, Queue]) -> float | None:
     queue = queues.get(row.queue)
     return queue.aging if queue else None
-

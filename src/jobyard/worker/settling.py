@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from jobyard.model.messages import Ended, Outcome
 from jobyard.model.states import FINAL, STATUSES, Status
 from jobyard.model.traceback import RemoteError
@@ -56,7 +54,6 @@ class Settling:
             done = settle(tx, self._store.jobs, items, dict(queues), self._name, now)
             turn.settlements.append(done)
             turn.ready = turn.ready or done.ready or bool(done.committed)
-            self._note_reclaims(tx, done, now)
             items = [self._canceled(item) for item in done.canceling] + self._go_on(tx, done, turn)
 
     def _items(self, outcomes: Sequence[Outcome], turn: Turn) -> list[Settled]:
@@ -104,18 +101,6 @@ class Settling:
         held = self._ledger.get(*item.key)
         assert held is not None  # it was made of one in this turn
         return held
-
-    def _note_reclaims(self, tx: Transaction, done: Settlement, now: int) -> None:
-        for item in done.done:
-            if item.outcome.ended == Ended.CRASHED:
-                row, decision = item.row, item.decision
-                data = {
-                    "worker": self._name,
-                    "why": item.outcome.error and msgspec.json.decode(item.outcome.error).get("message"),
-                    "crashes": row.crashes + decision.crashed,
-                    "status": decision.status.value,
-                }
-                self._store.events.add(tx, "reclaim", now, job=row.id, definition=row.definition, data=data)
 
 
 def _tell_of_the_unheard(item: Settled) -> None:

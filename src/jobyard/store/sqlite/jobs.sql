@@ -287,3 +287,16 @@ select count(*) from tokens where at < :before and not exists (select 1 from job
 
 -- name: results
 select id, task, result from jobs where id in (select value from json_each(:ids))
+
+-- name: set_options
+update jobs set options = :options where id = :id
+
+-- name: set_requester
+update jobs set requester = :requester where id = :id
+
+-- name: set_crashes
+update jobs set crashes = :crashes where id = :id
+
+-- name: pin
+-- The references by name of a job that starts become references to builds.
+update jobs set refs = :refs, options = :options where id = :id

@@ -1,15 +1,15 @@
 -- The instants, counts and ids of a definition are what its schedule and its listing need without a look at its jobs.
 -- failures: in a row; failing_since: the end of the first of them. last_started: the start of its newest result.
 -- last_build: its latest successful build, which ended at last_build_at. options: JSON, see model/definition.py.
-create table definitions (
-    name text primary key,
-    position bigint not null,
-    state text not null,
-    task text not null,
-    recurring bigint not null,
+create table main.definitions (
+    name text collate "C" primary key,
+    position integer not null,
+    state text collate "C" not null,
+    task text collate "C" not null,
+    recurring integer not null,
     keep bigint,
     options text not null,
-    failures bigint not null,
+    failures integer not null,
     failing_since bigint,
     last_started bigint,
     last_successful bigint,
@@ -19,42 +19,45 @@ create table definitions (
     changed_at bigint not null
 );
 
-create table definition_dependencies (
-    definition text not null,
-    dependency text not null,
-    position bigint not null,
+create table main.definition_dependencies (
+    definition text collate "C" not null,
+    dependency text collate "C" not null,
+    position integer not null,
     primary key (definition, dependency)
 );
-create index definition_dependencies_dependency on definition_dependencies (dependency, definition);
+create index definition_dependencies_dependency on main.definition_dependencies (dependency, definition);
 
 -- recipe: the options of the definition as they were when the build was made; config: what create_build was given.
 -- dependency_builds: JSON of the build of each direct dependency, by name. cleanup: the task that is called with the
 -- result before the build is deleted; cleanup_at and cleanup_error: its last call, if that was not the end of it.
-create table builds (
+create table main.builds (
     job bigint primary key,
     recipe text,
     config text,
     dependency_builds text,
-    cleanup text,
+    cleanup text collate "C",
     cleanup_at bigint,
     cleanup_error text
 );
-create index builds_cleanup on builds (job) where cleanup is not null;
+create index builds_cleanup on main.builds (job) where cleanup is not null;
 
-create table machines (
-    name text primary key,
-    state text not null,
+create table main.machines (
+    name text collate "C" primary key,
+    state text collate "C" not null,
     reason text,
     heartbeat bigint,
     created_at bigint not null
 );
 
 -- The logs of runs by foreign runners, compressed.
-create table files (
+create table main.files (
     job bigint primary key,
     data bytea not null,
     at bigint not null
 );
 
-create index events_definition on events (definition, id) where definition is not null;
-create index events_machine on events (machine, id) where machine is not null;
+create index events_definition on main.events (definition, id) where definition is not null;
+create index events_machine on main.events (machine, id) where machine is not null;
+
+-- What foreign runners may be given.
+create index jobs_offered on main.jobs (queue, rank, id) where status = 1 and definition is not null;

@@ -1,0 +1,78 @@
+-- name: list
+select * from main.definitions order by position, name
+
+-- name: get
+select * from main.definitions where name = :name
+
+-- name: get_many
+select * from main.definitions where name = any(array(select json_array_elements_text(:names::json))) order by name
+
+-- name: lock
+-- In the order of their names, so that two transactions that need the same ones do not wait for each other.
+select * from main.definitions
+where name = any(array(select json_array_elements_text(:names::json))) order by name for update
+
+-- name: last_position
+select coalesce(max(position), 0) from main.definitions
+
+-- name: insert
+insert into main.definitions (
+    name, position, state, task, recurring, keep, options, failures, failing_since, last_started, last_successful,
+    last_build, last_build_at, created_at, changed_at)
+values (
+    :name, :position, :state, :task, :recurring, :keep, :options, :failures, :failing_since, :last_started,
+    :last_successful, :last_build, :last_build_at, :created_at, :changed_at)
+
+-- name: change
+update main.definitions set
+    state = :state, task = :task, recurring = :recurring, keep = :keep, options = :options, failures = :failures,
+    failing_since = :failing_since, last_started = :last_started, last_successful = :last_successful,
+    last_build = :last_build, last_build_at = :last_build_at, changed_at = :changed_at
+where name = :name
+
+-- name: delete
+delete from main.definitions where name = :name
+
+-- name: add_dependency
+insert into main.definition_dependencies (definition, dependency, position) values (:definition, :dependency, :position)
+
+-- name: delete_dependencies
+delete from main.definition_dependencies
+where definition = any(array(select json_array_elements_text(:names::json)))
+
+-- name: dependencies
+select definition, dependency from main.definition_dependencies order by definition, position
+
+-- name: last_builds
+select name, last_build from main.definitions
+where name = any(array(select json_array_elements_text(:names::json))) and last_build is not null
+
+-- name: holders
+-- The unfinished job of each recurrence.
+select d.name, j.id, j.status, j.due
+from main.definitions d join main.jobs j on j.unique_key = 'definition:' || d.name
+
+-- name: runs
+-- The newest runs of one definition. A job that never started is none.
+select
+    j.id, j.status, j.options, coalesce(j.machine, w.machine), j.requester, j.logtail, j.started_at, j.ended_at
+from main.jobs j left join main.workers w on w.id = j.worker
+where j.definition = :name and j.status >= 6 and j.attempt > 0
+order by j.id desc limit :limit
+
+-- name: recent
+-- The newest runs of each definition.
+select d.name, j.id, j.status, j.options, j.started_at, j.ended_at
+from main.definitions d cross join lateral (
+    select * from main.jobs where definition = d.name and status >= 6 and attempt > 0 order by id desc limit :limit) j
+order by j.id
+
+-- name: running
+select distinct definition from main.jobs where status in (4, 5) and definition is not null
+
+-- name: unmade
+-- Active definitions that recur and have no unfinished job of their recurrence.
+select d.name from main.definitions d
+where d.state = 'active' and d.recurring = 1
+    and not exists (select 1 from main.jobs j where j.unique_key = 'definition:' || d.name)
+limit :limit

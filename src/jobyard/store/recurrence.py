@@ -1,0 +1,291 @@
+"""
+The jobs that a definition makes by itself, without a scheduler: each is made in the transaction that ends the last one.
+
+While a definition is active and recurs, one unfinished job holds the unique key ``definition:NAME``. Where runs may
+overlap the start lets the key go, and the next job is made then. So no leader is needed, and nothing is idle work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+
+from jobyard.model.definition import (
+    DefinitionRow,
+    DefinitionState,
+    Recipe,
+    ResultStatus,
+    Run,
+    recorded,
+    recurrence_key,
+    result_of,
+)
+from jobyard.model.newjob import JobOptions, NewJob, NewOp, options_of
+from jobyard.model.ranking import is_requested, rank
+from jobyard.model.references import Ref
+from jobyard.model.rows import JobRow
+from jobyard.model.schedule import due_of, next_slot
+from jobyard.model.states import CODES, FINAL, STATUSES, Status
+from jobyard.store.definitions import change_values
+from jobyard.store.insert import Inserter, Stored
+from jobyard.store.plans import Batch, Plan, Query
+from jobyard.store.queues import queue_of
+from jobyard.store.sql import Statements
+
+__all__ = ["End", "Recurrence", "build_values", "is_recurrence", "job_of"]
+
+_encode = msgspec.json.Encoder().encode
+_decode_refs = msgspec.json.Decoder(list[Ref]).decode
+
+
+class End(NamedTuple):
+    """A job of a definition that ends: its row as it was, its final status, and its result status, where one was said."""
+
+    row: JobRow
+    status: Status
+    said: str | None = None
+    user: str | None = None
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is known in one transaction of the definitions that it touches."""
+
+    now: int
+    rows: dict[str, DefinitionRow]
+    machines: Mapping[int, str]
+    events: list[tuple[Any, ...]] = field(default_factory=list)
+    changed: dict[str, DefinitionRow] = field(default_factory=dict)
+    ready: bool = False
+
+
+class Recurrence:
+    """Makes plans, from the statements of one dialect; so that a task may end its job in a transaction of its own."""
+
+    def __init__(self, inserter: Inserter, statements: Mapping[str, Statements]) -> None:
+        self._inserter = inserter
+        self._jobs = statements["jobs"]
+        self._definitions = statements["definitions"]
+        self._builds = statements["builds"]
+        self._events = statements["events"]
+        self._queues = statements["queues"]
+        self._workers = statements["workers"]
+
+    def started(self, rows: Sequence[JobRow], now: int) -> Plan[dict[int, list[str]]]:
+        """
+        Jobs of definitions begin: note it, take the newest results of their dependencies, and make the next one of
+        those whose runs may overlap.
+
+        Returns:
+            The dependencies without a successful build, by job; it must not run.
+        """
+        machines = yield from self._machines(rows)
+        events = [_event("start", now, row, machines) for row in rows]
+        yield Batch(self._events.add, events)
+        missing: dict[int, list[str]] = {}
+        for row in rows:
+            if row.options and (options := options_of(row.options)).dependencies:
+                lacking = yield from self._pin(row, options)
+                if lacking:
+                    missing[row.id] = lacking
+        letting_go = [row for row in rows if is_recurrence(row) and row.unique_key is None]
+        if letting_go:
+            yield from self._overlap(letting_go, now)
+        return missing
+
+    def ended(self, ends: Sequence[End], now: int) -> Plan[bool]:
+        """
+        Jobs of definitions have ended: note the results, and make the next jobs.
+
+        Returns:
+            Whether one of those may be ready at once.
+        """
+        machines = yield from self._machines([end.row for end in ends])
+        rows = yield from self._lock(end.row.definition for end in ends)
+        work = _Work(now, rows, machines)
+        for end in sorted(ends, key=lambda end: end.row.id):
+            yield from self._end(end, work)
+        yield from self._flush(work)
+        return work.ready
+
+    def make(
+        self, row: DefinitionRow, slot: int, now: int, *, crashes: int = 0, requester: str | None = None
+    ) -> Plan[Stored]:
+        """The job of a slot; the one that holds the key, if there is one."""
+        recipe = row.recipe
+        new = job_of(row.name, recipe, due_of(recipe.schedule, row.name, slot) if slot > now else slot)
+        new.unique, new.unique_for = recurrence_key(row.name), "start" if recipe.overlap == "allow" else "finish"
+        new.requester = requester
+        new.options = msgspec.structs.replace(new.options or JobOptions(), slot=slot, dependencies=recipe.dependencies)
+        [stored] = yield from self._inserter.insert([new], now, even_drained=True)
+        if not stored.existing:
+            yield Query(self._builds.add, build_values(stored.row.id, row.options, recipe.cleanup))
+            if crashes:
+                yield Query(self._jobs.set_crashes, {"id": stored.row.id, "crashes": crashes})
+        return stored
+
+    def states(self, rows: Iterable[JobRow]) -> Plan[dict[str, str]]:
+        """The states of the definitions of these jobs, by name."""
+        found = yield from self._lock(row.definition for row in rows)
+        return {name: row.state for name, row in found.items()}
+
+    def _lock(self, names: Iterable[str | None]) -> Plan[dict[str, DefinitionRow]]:
+        rows = yield Query(self._definitions.lock, {"names": _text(sorted({name for name in names if name}))})
+        return {row[0]: DefinitionRow(*row) for row in rows}
+
+    def _machines(self, rows: Iterable[JobRow]) -> Plan[dict[int, str]]:
+        """The machines of the workers that hold these jobs."""
+        found = {}
+        for worker in sorted({row.worker for row in rows if row.worker is not None}):
+            known = yield Query(self._workers.get, {"id": worker})
+            found.update({row[0]: row[2] for row in known})
+        return found
+
+    def _end(self, end: End, work: _Work) -> Plan[None]:
+        row, definition = end.row, work.rows.get(end.row.definition or "")
+        recurrence = is_recurrence(row)
+        if not row.attempt:  # it never started: no result, and no failure
+            if recurrence and definition is not None and definition.state == DefinitionState.ACTIVE:
+                yield from self._next(definition, row, None, work)
+            return
+        result = result_of(end.status, end.said)
+        if end.said is not None:
+            options = msgspec.structs.replace(options_of(row.options), result_status=end.said)
+            yield Query(self._jobs.set_options, {"id": row.id, "options": _text(options)})
+        work.events.append(_event("finish", work.now, row, work.machines, {"status": result.value}, end.user))
+        if definition is None:
+            return
+        started_at = row.started_at or work.now
+        definition = recorded(definition, Run(row.id, end.status, result, started_at, work.now, recurrence))
+        work.rows[definition.name] = work.changed[definition.name] = definition
+        if recurrence and definition.state == DefinitionState.ACTIVE:
+            yield from self._next(definition, row, result, work)
+
+    def _next(self, definition: DefinitionRow, row: JobRow, result: ResultStatus | None, work: _Work) -> Plan[None]:
+        """Make the next job of an active definition, or find that it fails too often."""
+        recipe, now = definition.recipe, work.now
+        at_once = result in (ResultStatus.RECLAIMED, ResultStatus.SUCCESS_PARTIAL)
+        if definition.failures > recipe.most_failures and result is not ResultStatus.RECLAIMED:
+            yield from self._fail(definition, work)
+            return
+        if not at_once and not definition.recurring:
+            return
+        slot = now if at_once else next_slot(recipe.schedule, _slot(row), now, failures=definition.failures)
+        crashes = row.crashes + 1 if result is ResultStatus.RECLAIMED else 0
+        stored = yield from self.make(definition, slot, now, crashes=crashes)
+        if stored.existing and at_once and stored.row.due > now:
+            yield from self._hasten(stored.row, now)
+        work.ready = work.ready or slot <= now
+
+    def _fail(self, definition: DefinitionRow, work: _Work) -> Plan[None]:
+        definition.state = DefinitionState.FAILING.value
+        definition.changed_at = work.now
+        data = {"old": {"state": "active"}, "new": {"state": "failing"}, "failures": definition.failures}
+        work.events.append((work.now, "change", None, None, definition.name, None, _text(data)))
+        held = yield Query(self._jobs.unique_holder, {"unique_key": recurrence_key(definition.name)})
+        for holder in (JobRow(*values) for values in held):
+            if STATUSES[holder.status] in (Status.SCHEDULED, Status.QUEUED, Status.SUSPENDED):
+                cancel_pending(holder, work.now)
+                yield Query(self._jobs.change, msgspec.structs.asdict(holder))
+
+    def _hasten(self, row: JobRow, now: int) -> Plan[None]:
+        """Make a scheduled job due now."""
+        if STATUSES[row.status] is not Status.SCHEDULED:
+            return
+        known = yield Query(self._queues.get, {"name": row.queue})
+        aging = queue_of(known[0]).aging if known else None
+        requested = is_requested(row.rank, row.priority, row.due, aging=aging)
+        row.due, row.status = now, CODES["queued"]
+        row.rank = rank(row.priority, now, requested=requested, aging=aging)
+        yield Query(self._jobs.change, msgspec.structs.asdict(row))
+
+    def _overlap(self, rows: Sequence[JobRow], now: int) -> Plan[None]:
+        found = yield from self._lock(row.definition for row in rows)
+        for row in rows:
+            definition = found.get(row.definition or "")
+            if definition is not None and definition.state == DefinitionState.ACTIVE and definition.recurring:
+                schedule = definition.recipe.schedule
+                slot = next_slot(schedule, _slot(row), now, failures=definition.failures)
+                yield from self.make(definition, slot, now)
+
+    def _pin(self, row: JobRow, options: JobOptions) -> Plan[list[str]]:
+        """Have a job that starts take the latest builds of its dependencies; returns those that have none."""
+        found = yield Query(self._definitions.last_builds, {"names": _text(list(options.dependencies))})
+        builds: dict[str, int] = dict(found)
+        missing = [name for name in options.dependencies if name not in builds]
+        if missing:
+            return missing
+        refs = [_pinned(ref, builds) for ref in _decode_refs(row.refs)] if row.refs else []
+        row.refs = _text(refs) if refs else None
+        row.options = _text(msgspec.structs.replace(options, dependencies=()))
+        yield Query(self._jobs.pin, {"id": row.id, "refs": row.refs, "options": row.options})
+        yield Query(self._builds.pin, {"job": row.id, "dependency_builds": _text(builds)})
+        return []
+
+    def _flush(self, work: _Work) -> Plan[None]:
+        for row in work.changed.values():
+            yield Query(self._definitions.change, change_values(row))
+        if work.events:
+            yield Batch(self._events.add, work.events)
+
+
+def job_of(name: str, recipe: Recipe, due: int | None = None) -> NewJob:
+    """A job made from a definition. None: due at once."""
+    says = recipe.says
+    options = JobOptions(title=recipe.title or says.title, retry=recipe.retry, timeout=recipe.timeout)
+    return NewJob(
+        ops=[NewOp(recipe.task, recipe.args, list(recipe.refs))],
+        queue=recipe.queue or says.queue,
+        priority=says.priority if recipe.priority is None else recipe.priority,
+        due=due,
+        definition=name,
+        options=None if options == JobOptions() else options,
+    )
+
+
+def build_values(job: int, recipe: str, cleanup: str | None, dependency_builds: str | None = None) -> dict[str, Any]:
+    """What ``builds.add`` writes for a build of a definition."""
+    values = {"job": job, "recipe": recipe, "config": None, "dependency_builds": dependency_builds}
+    return {**values, "cleanup": cleanup}
+
+
+def is_recurrence(row: JobRow) -> bool:
+    """Whether a job was made by the schedule of its definition; also when it has let the key go."""
+    return row.definition is not None and options_of(row.options).unique == recurrence_key(row.definition)
+
+
+def cancel_pending(row: JobRow, now: int) -> None:
+    """End a job of a recurrence that has not begun; nothing waits for such a job."""
+    row.status = CODES["canceled"]
+    row.ended_at = now
+    row.epoch += 1
+    row.unique_key = None
+
+
+def _slot(row: JobRow) -> int:
+    """The time for which a job was made: a retry moves its due time ahead, and a request back."""
+    slot = options_of(row.options).slot
+    return row.due if slot is None else min(slot, row.due)
+
+
+def _pinned(ref: Ref, builds: Mapping[str, int]) -> Ref:
+    return ref if ref.name is None else Ref(ref.path, builds[ref.name])
+
+
+def _event(
+    kind: str,
+    now: int,
+    row: JobRow,
+    machines: Mapping[int, str],
+    data: Mapping[str, Any] | None = None,
+    user: str | None = None,
+) -> tuple[Any, ...]:
+    machine = row.machine if row.machine is not None or row.worker is None else machines.get(row.worker)
+    return (now, kind, user, row.id, row.definition, machine, _text(data) if data else None)
+
+
+def _text(value: object) -> str:
+    return _encode(value).decode()
