@@ -45,7 +45,7 @@ def test_each_end_gives_its_status(store, clock, how, expected):
     claimed = one(store)
     clock.advance(5)
 
-    settlement = end(store, claimed, how, result='"r"', error='"e"')
+    settlement = end(store, claimed, how, result='"r"')
 
     found = row(store, claimed.id)
     assert status(store, claimed.id) == expected
