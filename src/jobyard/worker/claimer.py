@@ -44,6 +44,7 @@ from jobyard.worker.inbox import Inbox
 from jobyard.worker.ledger import Held, Ledger
 from jobyard.worker.pace import Pace
 from jobyard.worker.settling import Settling
+from jobyard.worker.station import Station
 from jobyard.worker.tally import Tally
 from jobyard.worker.turn import Turn, sorted_turn
 
@@ -84,6 +85,7 @@ class Claimer:
         emitter: Emitter,
         *,
         name: str,
+        station: Station,
         queues: tuple[str, ...] | None,
         tasks: Sequence[str],
         slots: int,
@@ -102,6 +104,7 @@ class Claimer:
         self._inbox = inbox
         self._emitter = emitter
         self._name = name
+        self._station = station
         self._queues = queues
         self._tasks = json_text(list(tasks))
         self._slots = slots
@@ -185,7 +188,7 @@ class Claimer:
         self._record(tx, turn, now)
         self._settling.settle(tx, turn, self._known_queues, now)
         self._read_requests(tx, turn, now)
-        if self.claiming:
+        if self._station.takes_jobs(tx, now) and self.claiming:
             self._claim(tx, turn, now)
         turn.next_due = self._store.jobs.next_due(tx)
 
@@ -245,6 +248,7 @@ class Claimer:
         suspects = [held for held in turn.claimed if held.row.crashes]
         if not suspects:
             return
+        self._pace.hold(time.monotonic())  # else the next claim would take, and return, as many again
         free = max(0, self._slots - self._busy(turn))
         others = [held for held in turn.claimed if not held.row.crashes]
         turn.claimed = suspects[:free] + others

@@ -12,6 +12,7 @@ from jobyard.model.events import Emitter, JobReclaimed, WorkerLost
 from jobyard.model.states import Status
 from jobyard.store import Store
 from jobyard.store.prune import prune
+from jobyard.worker.station import Station
 
 __all__ = ["Chores", "Heartbeat"]
 
@@ -38,6 +39,7 @@ class Heartbeat:
         lost: Callable[[], None],
         reclaimed: Callable[[], None],
         beaten: Callable[[], None],
+        station: Station,
     ) -> None:
         self._store = store
         self._settings = settings
@@ -46,6 +48,7 @@ class Heartbeat:
         self._lost = lost
         self._reclaimed = reclaimed
         self._beaten = beaten
+        self._station = station
         self._able_since = store.now()
         self._last, self._last_now = time.monotonic(), self._able_since
 
@@ -60,6 +63,7 @@ class Heartbeat:
         with self._store.transaction() as tx:
             now = self._store.now()
             alive = self._store.workers.beat(tx, id, state, now)
+            self._station.beat(tx, now)
         ended = time.monotonic()
         gap = ended - self._last
         if not self._store.has_clock:  # the monotonic clock stands still while a machine sleeps

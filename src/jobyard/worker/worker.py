@@ -29,6 +29,7 @@ from jobyard.worker.inbox import Inbox
 from jobyard.worker.ledger import Ledger
 from jobyard.worker.loops import Loop
 from jobyard.worker.signals import stop_signals
+from jobyard.worker.station import Station
 from jobyard.worker.tally import Summary
 from jobyard.worker.turn import Turn
 from jobyard.worker.upkeep import Chores, Heartbeat
@@ -86,6 +87,7 @@ class Worker:
         self._tasks = tasks
         self._link = link
         self._emitter = emitter
+        self._station = Station(store, self.machine)
         self._inbox = Inbox()
         self._ledger = Ledger(store, tasks, settings.max_crashes)
         self._hosts = self.hosts_class(self, tasks, codec, link, settings, self._inbox.send, owner)
@@ -95,6 +97,7 @@ class Worker:
             self._inbox,
             emitter,
             name=self.name,
+            station=self._station,
             queues=queues,
             tasks=list(tasks.known),
             slots=self.concurrency,
@@ -110,6 +113,7 @@ class Worker:
             lost=self._found_lost,
             reclaimed=self._inbox.wake,
             beaten=self._beaten,
+            station=self._station,
         )
         self._looked = 0.0
         self._stops = 0
@@ -294,6 +298,7 @@ class Worker:
 
     def _register(self) -> None:
         with self._store.transaction() as tx:
+            self._station.register(tx, self._store.now())
             self._claimer.id = self._store.workers.add(
                 tx,
                 name=self.name,

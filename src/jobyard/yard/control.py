@@ -11,6 +11,7 @@ from jobyard.errors import BadArguments, InvalidTransition, UnknownTask, WaitTim
 from jobyard.model.arguments import Arguments
 from jobyard.model.codec import Codec, Signature
 from jobyard.model.instants import from_micros
+from jobyard.model.machine import MachineState
 from jobyard.model.newjob import accepted_statuses, options_of
 from jobyard.model.op import Attempt, LogEntry, Op
 from jobyard.model.progress import Progress
@@ -165,6 +166,7 @@ class JobControl:
             row = as_read(store.jobs.get(tx, id), now)
             queue = store.queues.get(tx, row.queue)
             workers = store.workers.alive(tx)
+            off = {m.name for m in store.machines.all(tx) if m.state is not MachineState.ONLINE}
             parents = store.jobs.parents(tx, id) if row.open_parents else []
         error = self.error(row.error)
         return reasons(
@@ -177,7 +179,9 @@ class JobControl:
                 now=now,
                 store=store.location,
                 paused=queue.paused,
-                workers=[WorkerFacts(w.name, _names(w.queues), frozenset(w.tasks)) for w in workers],
+                workers=[
+                    WorkerFacts(w.name, _names(w.queues), frozenset(w.tasks), w.machine not in off) for w in workers
+                ],
                 parents=[
                     ParentFacts(parent, task, STATUSES[code], accepted_statuses(accepted))
                     for parent, accepted, is_open, code, task, _ in parents

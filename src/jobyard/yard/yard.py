@@ -32,6 +32,7 @@ from jobyard.yard import criteria
 from jobyard.yard.changes import NO_CHANGE, Change, NoChange, change_of
 from jobyard.yard.control import JobControl
 from jobyard.yard.link import Linking
+from jobyard.yard.machines import MachineList
 from jobyard.yard.queues import OPTIONS, UNSET, QueueInfo, QueueList, set_options
 from jobyard.yard.statement import insert_statement
 from jobyard.yard.waiting import still_running, until
@@ -88,10 +89,14 @@ class Yard:
         self._stopped: list[Callable[[], object]] = []
 
     def _open(self, clock: TimeSource | None) -> None:
+        self._use(open_store(self.settings.url, busy_timeout=self.settings.busy_timeout, clock=clock), clock)
+
+    def _use(self, store: Store, clock: TimeSource | None) -> None:
         self.clock = clock
-        self.store: Store = open_store(self.settings.url, busy_timeout=self.settings.busy_timeout, clock=clock)
+        self.store = store
         self.control = JobControl(self.store, self.tasks, self.codec, lambda: self.settings.user)
         self.queues = QueueList(self.store, lambda: self.settings.user)
+        self.machines = MachineList(self.store, self.control, lambda: self.settings.user)
 
     @property
     def url(self) -> str:
@@ -127,14 +132,15 @@ class Yard:
 
         The store before is left as it was. Not while a worker of the yard runs.
         """
-        before = self.settings, self.clock, self.store, self.control, self.queues
+        settings, before = self.settings, (self.store, self.clock)
         self.settings = replace(self.settings, url=url)
         self._open(clock)
         try:
             yield self
         finally:
             self.close()
-            self.settings, self.clock, self.store, self.control, self.queues = before
+            self.settings = settings
+            self._use(*before)
 
     def __enter__(self) -> Self:
         return self
@@ -264,7 +270,7 @@ class Yard:
             since=criteria.instant(since, "since"),
             until=criteria.instant(until, "until"),
             newest_first=order == "-id",
-            limit=limit,
+            limit=criteria.limit(limit),
         )
         now = self.store.now()
         with self.store.read() as tx:
@@ -382,7 +388,9 @@ class Yard:
     ) -> list[Event]:
         """The lines of the audit trail that fit, newest first."""
         number = job.id if isinstance(job, Job) else job
-        filter = EventFilter(kind, number, definition, machine, user, criteria.instant(since, "since"), None, limit)
+        filter = EventFilter(
+            kind, number, definition, machine, user, criteria.instant(since, "since"), None, criteria.limit(limit)
+        )
         with self.store.read() as tx:
             return self.store.events.find(tx, filter)
 
