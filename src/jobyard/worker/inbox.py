@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
+from queue import Empty, SimpleQueue
 from typing import Any
 
 __all__ = ["Inbox"]
@@ -14,7 +14,8 @@ class Inbox:
 
     def __init__(self) -> None:
         self._messages: deque[Any] = deque()
-        self._wake = threading.Event()
+        # Not an Event: a signal handler rings it too, and may have interrupted the reader within its lock.
+        self._bell: SimpleQueue[None] = SimpleQueue()
         self._asleep = False
         self._looked_at = False
 
@@ -22,13 +23,13 @@ class Inbox:
         """Leave messages; from any thread, and cheap while the reader is awake."""
         self._messages.extend(messages)
         if self._asleep:
-            self._wake.set()
+            self._bell.put(None)
 
     def wake(self) -> None:
         """Have the reader look at the store again."""
         self._looked_at = False
         if self._asleep:
-            self._wake.set()
+            self._bell.put(None)
 
     def take(self) -> list[Any]:
         """All messages that are there."""
@@ -46,10 +47,14 @@ class Inbox:
 
     def wait(self, timeout: float) -> bool:
         """Sleep until there is a message or somebody calls `wake`; False: *timeout* seconds have passed before."""
-        self._wake.clear()
+        while not self._bell.empty():
+            self._bell.get()
         self._asleep = True
-        woken = True
-        if not self._messages and self._looked_at:
-            woken = self._wake.wait(timeout)
-        self._asleep = False
-        return woken
+        try:
+            if not self._messages and self._looked_at:
+                self._bell.get(timeout=max(timeout, 0.0))
+        except Empty:
+            return False
+        finally:
+            self._asleep = False
+        return True
