@@ -133,7 +133,7 @@ _functions = [
     flood,
     wander,
 ]
-_functions += [litter, surroundings, eat, tell, silent, beats]
+_functions += [flood, wander, litter, surroundings, eat, tell, silent, beats]
 
 
 def register(yard: Yard) -> dict[str, Any]:

@@ -273,7 +273,7 @@ def test_results_stand_in_arguments_wherever_they_are(yard):
 
     @yard.task
     def merge(parts: dict[str, list[list[int]]], *, last: list[int]) -> list[int]:
-        return sum(parts["all"], []) + last
+        return [n for part in parts["all"] for n in part] + last
 
     a, b, c = make.enqueue(1), make.enqueue(10), make.enqueue(100)
     job = merge.enqueue({"all": [a, b]}, last=c)

@@ -11,7 +11,7 @@ _MOST_AHEAD = 1000
 _WEIGHT = 0.2
 """Of the newest duration in the moving average."""
 _HOLD = 1.0
-"""Seconds without claiming ahead after jobs had to be taken back from behind a slow one."""
+"""Seconds without claiming ahead after jobs that were had to go back."""
 
 
 class Pace:
