@@ -44,6 +44,7 @@ fix: $(VENV)/.dev ## format, mend what can be mended, draw the generated pages a
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 	@$(BIN)/python docs/draw_states.py
+	@$(BIN)/python docs/draw_guide.py
 
 bench: $(VENV)/.dev ## measure, beside the peers, into bench/RESULTS.md
 	@$(BIN)/python -m bench

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import itertools
 import re
@@ -171,3 +172,33 @@ def test_files_named_by_the_internals_exist(page):
     named = FILES.findall(page.read_text(encoding="utf-8"))
 
     assert [name for name in named if not any((place / name).exists() for place in places)] == []
+
+
+STEP = re.compile(r"^\| `([\w/]+\.(?:py|sql))` \| ((?:`\w+`(?:, )?)+) \|", re.MULTILINE)
+
+
+def steps() -> Iterator[tuple[Path, str]]:
+    """What the page on the life of a job says to read."""
+    text = (DOCS / "internals" / "life-of-a-job.md").read_text(encoding="utf-8")
+    for file, names in STEP.findall(text):
+        for name in re.findall(r"\w+", names):
+            yield ROOT / "src" / "jobyard" / file, name
+
+
+def length_of(file: Path, name: str) -> int:
+    """The lines of a function, a class or a statement; 0 if there is none of that name."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".sql":
+        found = re.search(rf"^-- name: {name}\n(.*?)(?=^-- name|\Z)", text, re.MULTILINE | re.DOTALL)
+        return found[0].count("\n") if found else 0
+    named = (ast.FunctionDef, ast.ClassDef)
+    nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, named) and node.name == name]
+    return max(((node.end_lineno or 0) - node.lineno + 1 for node in nodes), default=0)
+
+
+def test_the_life_of_a_job_leads_to_what_is_there():
+    assert [(file.name, name) for file, name in steps() if not length_of(file, name)] == []
+
+
+def test_the_life_of_a_job_can_be_read_in_one_sitting():
+    assert sum(length_of(file, name) for file, name in steps()) < 1200
