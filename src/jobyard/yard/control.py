@@ -165,7 +165,7 @@ class JobControl:
         with store.read() as tx:
             row = as_read(store.jobs.get(tx, id), now)
             queue = store.queues.get(tx, row.queue)
-            workers = store.workers.alive(tx)
+            workers = [(worker, len(store.jobs.held_by(tx, worker.id))) for worker in store.workers.alive(tx)]
             off = {m.name for m in store.machines.all(tx) if m.state is not MachineState.ONLINE}
             parents = store.jobs.parents(tx, id) if row.open_parents else []
         error = self.error(row.error)
@@ -180,7 +180,10 @@ class JobControl:
                 store=store.location,
                 paused=queue.paused,
                 workers=[
-                    WorkerFacts(w.name, _names(w.queues), frozenset(w.tasks), w.machine not in off) for w in workers
+                    WorkerFacts(
+                        w.name, _names(w.queues), frozenset(w.tasks), w.machine not in off, held, w.concurrency
+                    )
+                    for w, held in workers
                 ],
                 parents=[
                     ParentFacts(parent, task, STATUSES[code], accepted_statuses(accepted))

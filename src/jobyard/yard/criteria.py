@@ -10,7 +10,15 @@ from jobyard.errors import BadArguments
 from jobyard.model.instants import to_micros
 from jobyard.model.states import STATUSES, Status
 
-__all__ = ["group", "instant", "several", "statuses"]
+__all__ = ["group", "instant", "limit", "several", "statuses"]
+
+
+def limit(given: int | None) -> int | None:
+    """At most how many; None for all."""
+    if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 0):
+        msg = f"limit={given!r}: give the most that may come back, or None for all"
+        raise BadArguments(msg)
+    return given
 
 
 def statuses(status: Status | str | Collection[Status | str] | None) -> tuple[Status, ...] | None:
