@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from jobyard import Yard
 
-__all__ = ["anoop", "arrive", "noop", "report", "spin", "yard"]
+__all__ = ["anoop", "arrive", "count_to", "counted", "noop", "report", "spin", "yard"]
 
 yard = Yard()
 
@@ -31,6 +33,22 @@ def spin() -> None:
     end = time.thread_time_ns() + 1_000_000
     while time.thread_time_ns() < end:
         sum(range(100))
+
+
+_ticks = itertools.count(1)
+_marks: dict[int, Callable[[], object]] = {}
+
+
+def count_to(marks: dict[int, Callable[[], object]]) -> None:
+    """Have `counted` call these at its n-th run in this process."""
+    _marks.update(marks)
+
+
+@yard.task(name="counted")
+def counted() -> None:
+    """Nothing, and count it."""
+    if (mark := _marks.get(next(_ticks))) is not None:
+        mark()
 
 
 @yard.task(name="arrive")

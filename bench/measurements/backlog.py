@@ -20,5 +20,5 @@ def sqlite(sizes: Sizes) -> list[Measurement]:
 
 
 def _subject(name: str, queued: int, count: int) -> Subject:
-    fill = step("bench.subjects.jobyard_yard:fill", count=queued)
+    fill = step("bench.subjects.jobyard_yard:fill", count=queued, task="counted")
     return Subject(name, (fill, step("bench.subjects.jobyard_yard:drain_part", count=count)))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import signal
 import subprocess
 import sys
 import time
 
-from bench.app import anoop, arrive, noop, report, spin, yard
+from bench.app import anoop, arrive, count_to, counted, noop, report, spin, yard
 from bench.subjects.clock import Stopwatch, latency_figures, peak_mib
 from bench.subjects.raw_sqlite import batches
 from bench.subjects.timing import Sender, time_starts
@@ -16,7 +15,7 @@ from jobyard import Job
 
 __all__ = ["drain", "drain_part", "enqueue", "enqueue_many", "fill", "first_job", "latency", "serve"]
 
-TASKS = {"noop": noop, "anoop": anoop, "spin": spin}
+TASKS = {"noop": noop, "anoop": anoop, "counted": counted, "spin": spin}
 CONCURRENCY = 10
 CHUNK = 20_000
 
@@ -69,20 +68,18 @@ def _span_s(jobs: list[Job]) -> float:
 def drain_part(url: str, count: int) -> dict[str, float]:
     """Run *count* of the jobs that are queued, from the start of the first to that of the last, and stop."""
     worker = yard.worker(concurrency=CONCURRENCY)
-    ticks = itertools.count(1)
-    times: dict[int, float] = {}
+    times: list[float] = []
 
-    # Takes the place of the no-op: a task that is registered again is a reload.
-    @yard.task(name="noop")
-    def counted() -> None:
-        tick = next(ticks)
-        if tick in (1, count):
-            times[tick] = time.perf_counter()
-        if tick == count:
-            worker.stop()
+    def note() -> None:
+        times.append(time.perf_counter())
 
+    def stop() -> None:
+        note()
+        worker.stop()
+
+    count_to({1: note, count: stop})
     worker.run()
-    return {"per_s": (count - 1) / (times[count] - times[1])}
+    return {"per_s": (count - 1) / (times[1] - times[0])}
 
 
 def serve(url: str) -> None:

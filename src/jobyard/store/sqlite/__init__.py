@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import threading
@@ -21,6 +22,7 @@ from jobyard.store.sqlite.wake import Wake
 
 __all__ = ["SqliteDriver", "SqliteTransaction", "translated"]
 
+_log = logging.getLogger("jobyard.store")
 _READERS = 4
 _PATIENCE = 5.0
 """Seconds for which a fork waits for other threads to end their transactions."""
@@ -101,6 +103,7 @@ class SqliteDriver:
         self._watchers = 0
         self._writer: sqlite3.Connection | None = None
         self._durable = True
+        self._warned = False
         """Whether the writer's commits reach the disk before they return."""
         self._readers: list[sqlite3.Connection] = []
         self._reading: dict[sqlite3.Connection, int] = {}
@@ -292,6 +295,7 @@ class SqliteDriver:
     def _connect(self) -> sqlite3.Connection:
         if self._copied:
             raise self._forked()
+        self._warn_of_network()
         try:
             connection = sqlite3.connect(
                 self.path,
@@ -307,6 +311,18 @@ class SqliteDriver:
         except sqlite3.Error as error:
             raise self._cannot_open(error) from error
         return connection
+
+    def _warn_of_network(self) -> None:
+        """Once: many processes that map one file over a network do not see the same memory, and jobs are lost."""
+        if not self._warned:
+            self._warned = True
+            if (kind := network_filesystem(self.path)) is not None:
+                _log.warning(
+                    "%s lies on a network filesystem (%s), where SQLite's write-ahead log is not safe: put it on a "
+                    "local disk, or use PostgreSQL for several machines",
+                    self.path,
+                    kind,
+                )
 
     def _use_wal(self, connection: sqlite3.Connection) -> None:
         """Switch to WAL. Where two do so at once in a new file, SQLite refuses one of them without waiting."""
