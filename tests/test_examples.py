@@ -1,0 +1,53 @@
+"""The examples run as they stand, each as a program of its own in an empty folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+SAID = {
+    "pictures.py": r"17 jobs succeeded; the sheet is 320 points wide: sheet\.pgm\n",
+    "sales.py": r"\{'apple': 5, 'pear': 5, 'plum': 9\}\nWARNING: job 3 is left out: ValueError: .* 'two'\n",
+    "orders.py": (
+        r"order 2 was not taken: no pears are left\n"
+        r"confirm order 1: succeeded, confirmation 1\nconfirm order 3: succeeded, confirmation 2\n"
+    ),
+    "backup.py": r"log: copying photos\ncancel: True, .*\njob 1 is canceled\n",
+}
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_an_example_says_what_it_should(name, tmp_path):
+    env = {key: value for key, value in os.environ.items() if not key.startswith("JOBYARD_")}
+
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / name], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(SAID[name], done.stdout), done.stdout
+
+
+def test_every_example_is_listed():
+    listed = re.findall(r"^\| \[(\w+\.py)\]", (EXAMPLES / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert sorted(listed) == sorted(path.name for path in EXAMPLES.glob("*.py"))
+
+
+def test_the_sheet_is_a_picture(tmp_path):
+    """The pipeline made what it says, not only a row that says so."""
+    subprocess.run(
+        [sys.executable, EXAMPLES / "pictures.py"], cwd=tmp_path, check=True, capture_output=True, timeout=60
+    )
+
+    head, points = (tmp_path / "sheet.pgm").read_bytes().split(b"\n", 1)
+    assert head == b"P5 320 40 255"
+    assert len(points) == 320 * 40
+    assert len(set(points)) > 100
