@@ -19,10 +19,12 @@ Rows = list[bytes]
 @yard.task(title="paint")
 def paint(path: Path, size: int) -> Path:
     """Paint rings, which stand for a photograph."""
-    rows = []
-    for y in ctx.track(range(size), group="rows"):
-        rows.append(bytes(int(127 + 127 * math.sin(math.hypot(x - size / 2, y - size / 2) / 5)) for x in range(size)))
-    write(path, rows)
+    middle = size / 2
+
+    def point(x: int, y: int) -> int:
+        return int(127 + 127 * math.sin(math.hypot(x - middle, y - middle) / 5))
+
+    write(path, [bytes(point(x, y) for x in range(size)) for y in ctx.track(range(size), group="rows")])
     return path
 
 

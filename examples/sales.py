@@ -58,7 +58,7 @@ def load(jobs: list[int]) -> dict[str, int]:
     for job in ctx.track([yard.job(id) for id in jobs]):
         if job.status == "succeeded":
             total.update(job.result.pieces)
-        else:
+        elif job.error is not None:
             log.warning("job %d is left out: %s", job.id, job.error.summary)
     return dict(total)
 
