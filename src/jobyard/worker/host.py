@@ -281,8 +281,9 @@ class Host:
         with self._lock:
             free = self.slots - self._active
             count = min(len(self._line), free)
-            if len(self._line) > free and not eager:
-                # More than there are slots for was claimed ahead, as is done for short jobs only.
+            if len(self._line) > free and not eager and not self._coroutines_next():
+                # More than there are slots for was claimed ahead, as is done for short jobs only. Threads would hand
+                # the interpreter to each other; coroutines do not, and share a look of their loop at the system.
                 count = 0 if self._active else 1
             runs = self._pop(count)
             self._active += len(runs)
@@ -292,6 +293,12 @@ class Host:
             self._start(runs)
         if pace:
             self._watchdog.soon(monotonic() + _PACE)
+
+    def _coroutines_next(self) -> bool:
+        try:
+            return self._is_async(self._line[0])
+        except IndexError:  # the slots help themselves meanwhile
+            return False
 
     def _pop(self, count: int) -> list[Run]:
         runs: list[Run] = []
