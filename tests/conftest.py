@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import postgres
 
 from jobyard import Yard
 from jobyard.store import Store, open_store
 from jobyard.testing import Clock
 
-KINDS = ["sqlite"]
+KINDS = os.environ.get("JOBYARD_TEST_STORES", "sqlite").split()
 
 
 @pytest.fixture
@@ -23,9 +25,24 @@ def clock() -> Clock:
 
 
 @pytest.fixture(params=KINDS)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a new and empty store can be made."""
-    return {"sqlite": f"sqlite:///{tmp_path}/jobyard.db"}[request.param]
+def bare_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where a new store can be made; nothing is there yet."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/jobyard.db"
+    else:
+        url = postgres.new_schema(postgres.shared())
+        yield url
+        postgres.drop_schema(url)
+
+
+@pytest.fixture
+def url(bare_url: str) -> str:
+    """Where a new and empty store is, or will be with its first use."""
+    if not bare_url.startswith("sqlite:"):
+        new = open_store(bare_url)
+        new.upgrade()
+        new.close()
+    return bare_url
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ class Control:
     worker_name: Callable[[Transaction, int | None], str | None]
 
     def cancel(self, tx: Transaction, id: int, user: str | None, now: int) -> tuple[bool, str, Effect]:
-        row = self.jobs.get(tx, id)
+        row = self.jobs.lock(tx, id)
         status = STATUSES[row.status]
         effect = Effect()
         if status in FINAL:
@@ -72,7 +72,7 @@ class Control:
         self, tx: Transaction, id: int, priority: int, user: str | None, now: int
     ) -> tuple[bool, str, Effect]:
         check_priority(priority)
-        row = self.jobs.get(tx, id)
+        row = self.jobs.lock(tx, id)
         status = STATUSES[row.status]
         if status in FINAL or status is Status.CANCELING:
             return False, f"job {id} is {status}", Effect()
@@ -90,7 +90,7 @@ class Control:
         return True, f"the priority of the pending ops of job {id} is now {priority}", Effect(ready=True)
 
     def suspend(self, tx: Transaction, id: int, user: str | None, now: int) -> Effect:
-        row = as_read(self.jobs.get(tx, id), now)
+        row = as_read(self.jobs.lock(tx, id), now)
         self._check(row, Status.SUSPENDED, "suspended", allowed=STATUSES[row.status] not in HELD)
         row.status = CODES["suspended"]
         row.options = json_text(msgspec.structs.replace(options_of(row.options), suspended=_by(user)))
@@ -99,7 +99,7 @@ class Control:
         return Effect()
 
     def resume(self, tx: Transaction, id: int, user: str | None, now: int) -> Effect:
-        row = self.jobs.get(tx, id)
+        row = self.jobs.lock(tx, id, with_parents=True)
         if row.status != CODES["suspended"]:
             msg = f"job {id} is {STATUSES[row.status]}, not suspended, so it cannot be resumed"
             raise InvalidTransition(msg)
@@ -110,7 +110,7 @@ class Control:
         return effect
 
     def run_now(self, tx: Transaction, id: int, user: str | None, now: int) -> Effect:
-        row = as_read(self.jobs.get(tx, id), now)
+        row = as_read(self.jobs.lock(tx, id), now)
         status = STATUSES[row.status]
         if status not in (Status.SCHEDULED, Status.QUEUED):
             msg = f"job {id} is {status}; only a scheduled or queued job can be run now"
@@ -123,7 +123,7 @@ class Control:
         return Effect(ready=True)
 
     def retry(self, tx: Transaction, id: int, user: str | None, now: int) -> Effect:
-        row = self.jobs.get(tx, id)
+        row = self.jobs.lock(tx, id, with_parents=True)
         status = STATUSES[row.status]
         if status not in FINAL:
             msg = f"job {id} is {status}; only a job that has ended can be retried"
@@ -145,7 +145,7 @@ class Control:
         self, tx: Transaction, id: int, status: Status, result: str | None, user: str | None, now: int
     ) -> Effect:
         """End a job from outside; a worker that runs it is fenced by the raised epoch."""
-        row = self.jobs.get(tx, id)
+        row = self.jobs.lock(tx, id)
         effect = Effect()
         if STATUSES[row.status] in FINAL:
             return effect

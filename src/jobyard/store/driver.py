@@ -16,8 +16,9 @@ class Transaction(Protocol):
     """
     An open transaction. Statements are written with ``:name`` parameters.
 
-    A batch travels as one JSON text in one statement (``json_each``), so that it costs one call into the database,
-    and, in a process full of threads, one release of the interpreter lock.
+    ``main.`` before the name of a table stands for where jobyard's tables are. A batch travels as one JSON text in one
+    statement (``json_each``), so that it costs one call into the database, and, in a process full of threads, one
+    release of the interpreter lock.
     """
 
     def fetch(self, statement: str, params: Params = ...) -> list[Row]:
@@ -45,11 +46,12 @@ class Driver(Protocol):
     def now(self) -> int:
         """The database's clock, in microseconds since the epoch."""
 
-    def transaction(self, *, durable: bool = True) -> AbstractContextManager[Transaction]:
+    def transaction(self, *, durable: bool = True, priority: bool = False) -> AbstractContextManager[Transaction]:
         """
         A write transaction: committed at the end of the block, rolled back if it raises.
 
         Args:
+            priority: it must not wait until other threads of this process are done with the database.
             durable: False for what may be undone by a power cut, as long as all its witnesses end with it: a claim on
                 one machine. A database that outlives its clients commits durably all the same.
 
@@ -78,6 +80,20 @@ class Driver(Protocol):
 
         It is called from another thread, too often rather than too seldom, and must return at once.
         """
+
+    def rest(self, *, work: bool) -> bool:
+        """
+        Say that a listener is about to sleep, so that who commits elsewhere takes the trouble to wake it.
+
+        Args:
+            work: it waits for jobs to claim; False: for what becomes of jobs.
+
+        Returns:
+            Whether to look once more before sleeping, since something may have been committed in between.
+        """
+
+    def qualified(self, statement: str) -> str:
+        """The statement as connections that are not the driver's understand it."""
 
     def facts(self) -> dict[str, Any]:
         """

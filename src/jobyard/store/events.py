@@ -61,7 +61,7 @@ class Events:
         where.at_least("at", filter.since)
         where.above("id", filter.after)
         order = "id" if filter.after is not None else "id desc"
-        sql = f"select id, at, kind, user, job, definition, machine, data from events{where} order by {order}"  # noqa: S608 - names of ours
+        sql = f'select id, at, kind, "user", job, definition, machine, data from main.events{where} order by {order}'  # noqa: S608 - names of ours
         return [_event(row) for row in tx.fetch(where.limited(sql, filter.limit), where.params)]
 
 

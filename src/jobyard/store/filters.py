@@ -8,8 +8,8 @@ from typing import Any
 
 from jobyard.model.rows import JobRow
 from jobyard.model.states import CODES, Status
-from jobyard.store.driver import Transaction
-from jobyard.store.jobs import as_read, json_text
+from jobyard.store.driver import Params, Transaction
+from jobyard.store.jobs import as_read
 
 __all__ = ["JobFilter", "Where", "count_jobs", "find_jobs"]
 
@@ -23,29 +23,29 @@ class Where:
         self._conditions: list[str] = []
         self.params: dict[str, Any] = {}
 
-    def add(self, condition: str, **params: Any) -> None:
+    def add(self, condition: str, params: Params) -> None:
         self._conditions.append(condition)
         self.params.update(params)
 
     def equal(self, column: str, value: Any) -> None:
         if value is not None:
-            self.add(f"{column} = :{column}", **{column: value})
+            self.add(f'"{column}" = :{column}', {column: value})
 
     def among(self, column: str, values: Sequence[Any] | None) -> None:
         if values is not None:
-            self.add(f"{column} in (select value from json_each(:{column}))", **{column: json_text(list(values))})
+            self.add(*_one_of(column, values))
 
     def at_least(self, column: str, value: Any) -> None:
         if value is not None:
-            self.add(f"{column} >= :{column}_from", **{f"{column}_from": value})
+            self.add(f"{column} >= :{column}_from", {f"{column}_from": value})
 
     def above(self, column: str, value: Any) -> None:
         if value is not None:
-            self.add(f"{column} > :{column}_above", **{f"{column}_above": value})
+            self.add(f"{column} > :{column}_above", {f"{column}_above": value})
 
     def below(self, column: str, value: Any) -> None:
         if value is not None:
-            self.add(f"{column} < :{column}_to", **{f"{column}_to": value})
+            self.add(f"{column} < :{column}_to", {f"{column}_to": value})
 
     def limited(self, sql: str, limit: int | None) -> str:
         if limit is None:
@@ -88,21 +88,26 @@ def _where(filter: JobFilter, now: int) -> Where:
 def _add_statuses(where: Where, statuses: Sequence[Status], now: int) -> None:
     """A scheduled job whose due has come counts as queued."""
     codes = {CODES[status] for status in statuses}
-    plain = json_text(sorted(codes - {_SCHEDULED}))
-    condition = "status in (select value from json_each(:status))"
+    plain, params = _one_of("status", sorted(codes - {_SCHEDULED}))
     if Status.SCHEDULED in statuses and Status.QUEUED not in statuses:
-        where.add(f"({condition} or (status = 0 and due > :due))", status=plain, due=now)
+        where.add(f"({plain} or (status = 0 and due > :due))", {**params, "due": now})
     elif Status.QUEUED in statuses and Status.SCHEDULED not in statuses:
-        where.add(f"({condition} or (status = 0 and due <= :due))", status=plain, due=now)
+        where.add(f"({plain} or (status = 0 and due <= :due))", {**params, "due": now})
     else:
-        where.add(condition, status=json_text(sorted(codes)))
+        where.add(*_one_of("status", sorted(codes)))
+
+
+def _one_of(column: str, values: Sequence[Any]) -> tuple[str, Params]:
+    """The condition that a column has one of these values: a parameter for each, which every database understands."""
+    params = {f"{column}_{number}": value for number, value in enumerate(values)}
+    return f"{column} in ({', '.join(f':{name}' for name in params)})" if params else "1 = 0", params
 
 
 def find_jobs(tx: Transaction, filter: JobFilter, now: int) -> list[JobRow]:
     """The rows that fit, as people see them."""
     where = _where(filter, now)
     order = "id desc" if filter.newest_first else "id"
-    sql = f"select * from jobs{where} order by {order}"  # noqa: S608 - names of ours
+    sql = f"select * from main.jobs{where} order by {order}"  # noqa: S608 - names of ours
     return [as_read(JobRow(*row), now) for row in tx.fetch(where.limited(sql, filter.limit), where.params)]
 
 
@@ -122,9 +127,9 @@ def count_jobs(tx: Transaction, by: Sequence[str], filter: JobFilter, now: int) 
     where.params["now"] = now
     columns = ", ".join(_GROUPS[name] for name in by)
     if not by:
-        return tx.fetch(f"select count(*) from jobs{where}", where.params)  # noqa: S608 - names of ours
+        return tx.fetch(f"select count(*) from main.jobs{where}", where.params)  # noqa: S608 - names of ours
     numbers = ", ".join(str(n) for n in range(1, len(by) + 1))
     return tx.fetch(
-        f"select {columns}, count(*) from jobs{where} group by {numbers} order by {numbers}",  # noqa: S608 - names of ours
+        f"select {columns}, count(*) from main.jobs{where} group by {numbers} order by {numbers}",  # noqa: S608 - names of ours
         where.params,
     )

@@ -65,6 +65,8 @@ class _Work:
     edges: list[tuple[int, int, int, int]] = field(default_factory=list)
     statuses: dict[int, tuple[int, str, str]] = field(default_factory=dict)
     """Status code, queue and task of the parents, by id."""
+    parents: str = ""
+    """The statement that reads them."""
 
 
 def is_plain(job: NewJob) -> bool:
@@ -81,12 +83,16 @@ class Inserter:
         self._dependencies = dependencies
         self._queues = queues
 
-    def insert(self, jobs: Sequence[NewJob], now: int, *, even_drained: bool = False) -> Plan[list[Stored]]:
+    def insert(
+        self, jobs: Sequence[NewJob], now: int, *, even_drained: bool = False, theirs: bool = False
+    ) -> Plan[list[Stored]]:
         """
         Store all of *jobs*, in their order.
 
         Args:
             even_drained: a drained queue takes them too, since they carry on what it had before.
+            theirs: the transaction is a caller's, which must not hold up the ends of parents; should one be missed,
+                a sweep wakes the job.
 
         Raises:
             QueueClosed: one of the queues is drained.
@@ -96,6 +102,7 @@ class Inserter:
         ids = yield from self._reserve(len(jobs))
         queues = yield from self._open_queues(jobs, even_drained)
         work = _Work(now, queues, ids, {id: index for index, id in enumerate(ids)}, [None] * len(jobs))
+        work.parents = self._jobs.parents if theirs else self._jobs.parents_for_update
         if all(map(is_plain, jobs)):
             return (yield from self._insert_plain(jobs, work))
         yield from self._find_tokens(jobs, work)
@@ -155,7 +162,7 @@ class Inserter:
         named = {id for job in jobs for id in _parents(job) if id >= 0}
         outside = named.difference(work.places, work.statuses)
         if outside:
-            rows = yield Query(self._jobs.parents_for_update, {"ids": _text(sorted(outside))})
+            rows = yield Query(work.parents, {"ids": _text(sorted(outside))})
             work.statuses.update({id: (status, queue, task) for id, status, queue, task in rows})
         missing = outside.difference(work.statuses)
         if missing:

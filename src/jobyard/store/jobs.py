@@ -87,11 +87,21 @@ class Jobs:
 
     def get(self, tx: Transaction, id: int) -> JobRow:
         """The row of a job. Raises `UnknownJob`."""
-        rows = tx.fetch(self.sql.get, {"id": id})
-        if not rows:
-            msg = f"there is no job {id} (or it has been pruned)"
-            raise UnknownJob(msg)
-        return JobRow(*rows[0])
+        return _only(tx.fetch(self.sql.get, {"id": id}), id)
+
+    def lock(self, tx: Transaction, id: int, *, with_parents: bool = False) -> JobRow:
+        """
+        The row of a job, which nobody else changes until the transaction ends.
+
+        Args:
+            with_parents: those that it depends on do not end meanwhile either.
+
+        Raises:
+            UnknownJob: there is none.
+        """
+        if with_parents:  # first, as whoever ends a parent locks that before its children
+            tx.fetch(self._dependencies.lock_parents, {"child": id})
+        return _only(tx.fetch(self.sql.lock, {"id": id}), id)
 
     def get_many(self, tx: Transaction, ids: Iterable[int]) -> dict[int, JobRow]:
         """The rows of those of these jobs that exist, by id."""
@@ -264,6 +274,13 @@ class Jobs:
 
 
 _OP_CHANGES = ("job", "idx", "result", "error", "priority", "started_at", "exec_at", "ended_at")
+
+
+def _only(rows: Sequence[Row], id: int) -> JobRow:
+    if not rows:
+        msg = f"there is no job {id} (or it has been pruned)"
+        raise UnknownJob(msg)
+    return JobRow(*rows[0])
 
 
 def _claim_order(row: JobRow) -> tuple[int, int]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from jobyard.errors import ConfigError
 from jobyard.store.driver import Driver
@@ -19,7 +20,12 @@ def open_driver(url: str, *, busy_timeout: float) -> Driver:
     scheme = urlsplit(url).scheme
     if scheme == "sqlite":
         return _sqlite(url, busy_timeout)
-    msg = f"url {url!r}: give sqlite:///file.db (relative) or sqlite:////folder/file.db (absolute)"
+    if scheme in ("postgresql", "postgres"):
+        return _postgres(url, busy_timeout)
+    msg = (
+        f"url {url!r}: give sqlite:///file.db (relative), sqlite:////folder/file.db (absolute) "
+        "or postgresql://user@host/database"
+    )
     raise ConfigError(msg)
 
 
@@ -36,3 +42,34 @@ def _sqlite(url: str, busy_timeout: float) -> SqliteDriver:
         msg = f"url {url!r}: give the path of a file, like sqlite:///jobyard.db or sqlite:////srv/jobyard.db"
         raise ConfigError(msg)
     return SqliteDriver(Path(path).absolute(), busy_timeout=busy_timeout, synchronous=_SYNCHRONOUS[synchronous])
+
+
+_SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,49}")
+_SWITCH = {"on": True, "off": False}
+
+
+def _postgres(url: str, busy_timeout: float) -> Driver:
+    try:
+        from jobyard.store.postgres import PostgresDriver, Target
+    except ImportError as error:
+        msg = (
+            f"url {_without_password(url)!r}: PostgreSQL needs psycopg, run `pip install 'jobyard[postgres]'` ({error})"
+        )
+        raise ConfigError(msg) from error
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    schema = options.pop("schema", "jobyard")
+    notify, prepare = (options.pop(name, "on") for name in ("notify", "prepare"))
+    if not _SCHEMA.fullmatch(schema):
+        msg = f"url {_without_password(url)!r}: schema={schema!r} is no name of at most 50 letters a-z, digits and _"
+        raise ConfigError(msg)
+    if notify not in _SWITCH or prepare not in _SWITCH:
+        msg = f"url {_without_password(url)!r}: notify= and prepare= are on or off"
+        raise ConfigError(msg)
+    conninfo = parts._replace(scheme="postgresql", query=urlencode(options)).geturl()
+    return PostgresDriver(Target(conninfo, schema, _SWITCH[prepare], busy_timeout), notify=_SWITCH[notify])
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

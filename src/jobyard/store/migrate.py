@@ -6,6 +6,7 @@ Forward only. Two upgrades at once: one waits for the other and finds nothing to
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from jobyard.errors import SchemaOutOfDate
@@ -59,20 +60,35 @@ def check(driver: Driver, url: str) -> None:
 
 
 def upgrade(driver: Driver) -> list[int]:
-    """Apply what is missing; returns the numbers of the migrations applied."""
-    sql = _sql(driver)
+    """Apply what is missing, one after another; returns the numbers of the migrations applied."""
+    if status(driver).current == 0:
+        return _install(driver)
     applied = []
     for migration in migrations(driver.dialect):
         with driver.transaction() as tx:
-            tx.execute(sql.create_versions)
-            if migration.number <= _current(tx, sql):
-                continue
-            for statement in migration.statements:
-                tx.execute(statement)
-            values = {"version": migration.number, "word": migration.word, "applied_at": driver.now()}
-            tx.execute(sql.add_version, values)
-        applied.append(migration.number)
+            applied += _apply(driver, tx, [migration])
     return applied
+
+
+def _install(driver: Driver) -> list[int]:
+    """Apply them in one transaction: nobody ever sees a new store with some of its tables."""
+    with driver.transaction() as tx:
+        return _apply(driver, tx, migrations(driver.dialect))
+
+
+def _apply(driver: Driver, tx: Transaction, wanted: Iterable[Migration]) -> list[int]:
+    """Apply those that are missing, and return their numbers."""
+    sql = _sql(driver)
+    for statement in _opening(sql):
+        tx.execute(statement)
+    current = _current(tx, sql)
+    missing = [migration for migration in wanted if migration.number > current]
+    for migration in missing:
+        for statement in migration.statements:
+            tx.execute(statement)
+        values = {"version": migration.number, "word": migration.word, "applied_at": driver.now()}
+        tx.execute(sql.add_version, values)
+    return [migration.number for migration in missing]
 
 
 def pending_sql(driver: Driver) -> str:
@@ -85,11 +101,16 @@ def pending_sql(driver: Driver) -> str:
 
 def _script(driver: Driver, migration: Migration) -> str:
     record = (
-        f"insert into schema_version (version, word, applied_at) "  # noqa: S608 - numbers and words of ours
+        f"insert into main.schema_version (version, word, applied_at) "  # noqa: S608 - numbers and words of ours
         f"values ({migration.number}, '{migration.word}', {driver.now()})"
     )
-    body = ";\n\n".join([_sql(driver).create_versions, *migration.statements, record])
+    body = driver.qualified(";\n\n".join([*_opening(_sql(driver)), *migration.statements, record]))
     return f"-- migration {migration.number:04d}_{migration.word}\nbegin;\n{body};\ncommit;\n"
+
+
+def _opening(sql: Statements) -> list[str]:
+    """What comes before each migration."""
+    return [sql.lock, sql.create_schema, sql.create_versions]
 
 
 def uninstall(driver: Driver) -> None:
@@ -98,12 +119,12 @@ def uninstall(driver: Driver) -> None:
     with driver.transaction() as tx:
         for (table,) in tx.fetch(sql.tables):
             if table in _TABLES:
-                tx.execute(f"drop table {table}")
+                tx.execute(f"drop table main.{table}")
 
 
 _TABLES = frozenset(
     (
         "schema_version jobs ops dependencies attempts tokens requests queues workers events log progress "
-        "definitions definition_dependencies builds machines files"
+        "definitions definition_dependencies builds machines files idle"
     ).split()
 )

@@ -19,7 +19,9 @@ from jobyard.model.rows import JobRow, OpRow
 from jobyard.model.states import STATUSES
 from jobyard.store.driver import Transaction
 from jobyard.store.jobs import Jobs
+from jobyard.store.machines import Machines
 from jobyard.store.queues import Queues
+from jobyard.store.recurrence import is_recurrence
 from jobyard.store.settle import Settled, Settlement, settle
 from jobyard.store.workers import WorkerRow, Workers
 
@@ -37,11 +39,12 @@ class Reclaimed:
 
 @dataclass(slots=True)
 class Reclaimer:
-    """Finds lost workers, within a transaction of the store."""
+    """Finds lost workers and stale runs, within a transaction of the store."""
 
     jobs: Jobs
     workers: Workers
     queues: Queues
+    machines: Machines
 
     def reclaim(self, tx: Transaction, *, before: int, max_crashes: int, spare: int, now: int) -> Reclaimed:
         """
@@ -60,6 +63,27 @@ class Reclaimer:
                 result.jobs += settlement.done
                 result.ready = result.ready or settlement.ready
         return result
+
+    def reclaim_stale(self, tx: Transaction, *, before: int, max_crashes: int, now: int) -> Reclaimed:
+        """Take back what foreign runners have and did not beat since this instant."""
+        result = Reclaimed()
+        for row in self.machines.stale(tx, before):
+            machine = row.machine or ""
+            silent = (now - (row.heartbeat or 0)) / 1e6
+            why = f"the run on machine {machine} was silent for {silent:.0f} s"
+            settlement = self.take_back(tx, [row], why, machine, max_crashes, now)
+            self.machines.retire(tx, machine, now)
+            result.jobs += settlement.done
+            result.ready = result.ready or settlement.ready
+        return result
+
+    def by_hand(self, tx: Transaction, row: JobRow, *, user: str | None, max_crashes: int, now: int) -> Settlement:
+        """Take a held job back because somebody says so. That never ends a recurrence as poison."""
+        if is_recurrence(row):
+            max_crashes = row.crashes + 2
+        worker = self.workers.get(tx, row.worker)
+        holder = worker.name if worker else row.machine or ""
+        return self.take_back(tx, [row], f"reclaimed by {user}", holder, max_crashes, now)
 
     def take_back(
         self, tx: Transaction, rows: Sequence[JobRow], why: str, worker: str, max_crashes: int, now: int

@@ -70,7 +70,7 @@ class Releaser:
         """End the children whose parent ended as they do not accept; return them as the next to release."""
         if not broken:
             return {}
-        rows = yield Query(self._jobs.get_many, {"ids": _text(sorted(broken))})
+        rows = yield Query(self._jobs.lock_many, {"ids": _text(sorted(broken))})
         after: dict[int, int] = {}
         for row in (JobRow(*row) for row in rows):
             parent, accepted = broken[row.id]

@@ -60,9 +60,14 @@ class Workers:
         """Renew the heartbeat. False: this incarnation was declared lost."""
         return tx.execute(self._sql.beat, {"id": id, "state": state, "now": now}) == 1
 
-    def end(self, tx: Transaction, id: int, state: str, now: int) -> bool:
-        """Close an incarnation as ``stopped`` or ``lost``. False: it was closed already."""
-        return tx.execute(self._sql.end, {"id": id, "state": state, "now": now}) == 1
+    def end(self, tx: Transaction, id: int, state: str, now: int, *, before: int | None = None) -> bool:
+        """
+        Close an incarnation as ``stopped`` or ``lost``.
+
+        Returns:
+            False: it was closed already, or, with *before*, has been heard of at or after that instant.
+        """
+        return tx.execute(self._sql.end, {"id": id, "state": state, "now": now, "before": before}) == 1
 
     def lost(self, tx: Transaction, before: int) -> list[WorkerRow]:
         """Those whose last heartbeat was before this instant."""

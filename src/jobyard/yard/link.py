@@ -69,7 +69,7 @@ class Linking:
         held = yield Query(store.jobs.sql.hold, {"id": parent.id, "epoch": parent.epoch, "lines": 0})
         if not held:
             raise stale(parent.id)
-        stored: list[Stored] = yield from store.jobs.inserter.insert([new], store.now())
+        stored: list[Stored] = yield from store.jobs.inserter.insert([new], store.now(), theirs=True)
         return stored[0]
 
     def _finish(self, connection: Any, finish: Finish) -> None:

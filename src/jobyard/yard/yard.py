@@ -28,6 +28,7 @@ from jobyard.store.foreign import async_transaction_on, transaction_on
 from jobyard.store.insert import Stored
 from jobyard.store.plans import arun, run
 from jobyard.task import CallKeywords, CallOptions, Decorator, Duration, Registry, new_job
+from jobyard.workflow import Workflow
 from jobyard.yard import criteria
 from jobyard.yard.changes import NO_CHANGE, Change, NoChange, change_of
 from jobyard.yard.control import JobControl
@@ -97,6 +98,7 @@ class Yard:
         self.control = JobControl(self.store, self.tasks, self.codec, lambda: self.settings.user)
         self.queues = QueueList(self.store, lambda: self.settings.user)
         self.machines = MachineList(self.store, self.control, lambda: self.settings.user)
+        self.workflow = Workflow(store, self.settings, lambda row: Job.of_row(row, self.control, self))
 
     @property
     def url(self) -> str:
@@ -200,7 +202,7 @@ class Yard:
 
             return await asyncio.to_thread(self.enqueue_many, new_jobs)
         transaction = await async_transaction_on(connection, self.store)
-        stored = await arun(self.store.jobs.inserter.insert(new_jobs, self.store.now()), transaction)
+        stored = await arun(self.store.jobs.inserter.insert(new_jobs, self.store.now(), theirs=True), transaction)
         return [Job.of_row(row, self.control, self, existing=existing) for row, existing in stored]
 
     def enqueue_new(self, new: NewJob, connection: Any = None) -> Job[Any]:
@@ -470,7 +472,7 @@ class Yard:
     def _store(self, jobs: Sequence[NewJob], connection: Any) -> list[Stored]:
         store = self.store
         if connection is not None:
-            return run(store.jobs.inserter.insert(jobs, store.now()), transaction_on(connection, store))
+            return run(store.jobs.inserter.insert(jobs, store.now(), theirs=True), transaction_on(connection, store))
         if len(jobs) == 1:
             stored = [store.enqueue(jobs[0])]
         else:

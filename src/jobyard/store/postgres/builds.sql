@@ -28,4 +28,4 @@ update main.builds set cleanup_error = :error where job = :job
 update main.builds set cleanup = null, cleanup_error = null where job = :job
 
 -- name: delete_of
-delete from main.builds where job = any(array(select id::bigint from json_array_elements_text(:ids::json) as id))
+delete from main.builds where job = any(array(select value::bigint from json_array_elements_text(:ids::json)))

@@ -17,6 +17,10 @@ select d.parent, d.accepted, d.open, j.status, j.task, j.queue
 from dependencies d left join jobs j on j.id = d.parent
 where d.child = :child order by d.parent
 
+-- name: lock_parents
+-- Differs from PostgreSQL, where the parents must be kept from ending: here the transaction is the only writer.
+select parent from dependencies where child = :child order by parent
+
 -- name: children
 select child, accepted, open from dependencies where parent = :parent order by child
 

@@ -92,8 +92,19 @@ update jobs set unique_key = null where id = :id
 -- name: get
 select * from jobs where id = :id
 
+-- name: lock
+-- Differs from PostgreSQL, which locks the row: here the transaction is the only writer.
+select * from jobs where id = :id
+
 -- name: get_many
 select * from jobs where id in (select value from json_each(:ids))
+
+-- name: lock_many
+-- Differs from PostgreSQL, which locks the rows.
+select * from jobs where id in (select value from json_each(:ids)) order by id
+
+-- name: parents
+select id, status, queue, task from jobs where id in (select value from json_each(:ids)) order by id
 
 -- name: parents_for_update
 -- Differs from PostgreSQL, which locks the rows: here the transaction is the only writer.

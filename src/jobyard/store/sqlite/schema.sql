@@ -12,3 +12,11 @@ insert into schema_version (version, word, applied_at) values (:version, :word, 
 
 -- name: tables
 select name from sqlite_master where type = 'table' and name not like 'sqlite_%'
+
+-- name: lock
+-- Differs from PostgreSQL: the transaction of an upgrade is the only one that writes.
+select 1
+
+-- name: create_schema
+-- Differs from PostgreSQL: a file is a schema.
+select 1

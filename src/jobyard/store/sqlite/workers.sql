@@ -10,7 +10,9 @@ update workers set heartbeat = :now, state = :state where id = :id and state in 
 select * from workers where state in ('running', 'stopping') and heartbeat < :before order by id
 
 -- name: end
-update workers set state = :state, ended_at = :now where id = :id and state in ('running', 'stopping')
+-- `before`: only if its last heartbeat was before this instant; null: in any case.
+update workers set state = :state, ended_at = :now
+where id = :id and state in ('running', 'stopping') and (:before is null or heartbeat < :before)
 
 -- name: list
 select * from workers order by id

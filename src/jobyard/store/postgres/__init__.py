@@ -1,0 +1,204 @@
+"""The driver for PostgreSQL: any number of machines around one server."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import psycopg
+from psycopg import Connection, RawCursor
+from psycopg.conninfo import conninfo_to_dict
+
+from jobyard.errors import StoreError, StoreUnavailable
+from jobyard.store.driver import Params, Row
+from jobyard.store.postgres.clock import Clock
+from jobyard.store.postgres.connect import Target
+from jobyard.store.postgres.faults import CommitUnknown, translated
+from jobyard.store.postgres.listener import Listener
+from jobyard.store.postgres.pool import Pool
+from jobyard.store.postgres.statement import numbered, qualified
+from jobyard.store.postgres.transaction import PostgresTransaction
+
+__all__ = ["PostgresDriver", "Target"]
+
+_log = logging.getLogger("jobyard.store")
+_REST_AGAIN = 4.0
+"""Seconds after which a mark is left again, since the one before may be gone although nobody was told."""
+_ASK_AGAIN = 0.1
+_TAKE_MARKS = """
+with found as materialized (
+    select listener, work from main.idle where :work or not work for update skip locked),
+taken as (
+    delete from main.idle using found where idle.listener = found.listener and idle.work = found.work returning 1)
+select pg_notify(:channel, '') where exists (select from taken)
+"""
+_LEAVE_MARK = "insert into main.idle (listener, work) values (:listener, :work) on conflict do nothing"
+_STATUS = "select pg_xact_status(:number::text::xid8)"
+
+
+class PostgresDriver:
+    """
+    Connections to one server.
+
+    Args:
+        notify: whether LISTEN and NOTIFY are used; without, sleepers look by themselves now and then.
+        size: how many connections this process may use at the same time, those of listeners and heartbeats aside.
+    """
+
+    dialect = "postgres"
+
+    def __init__(self, target: Target, *, notify: bool = True, size: int = 10) -> None:
+        self.schema = target.schema
+        self.notifies = notify
+        self.channel = f"jobyard_{target.schema}"
+        self._target = target
+        self._size = size
+        self._clock = Clock()
+        self._location = _without_password(target)
+        settings = "" if target.prepare else f", {target.settings(local=True)}"
+        self._write = ("begin isolation level read committed read write", f"select pg_current_xact_id(){settings}")
+        self._read = ("begin isolation level repeatable read read only", f"select null{settings}")
+        self._start()
+
+    @property
+    def location(self) -> str:
+        return self._location
+
+    def qualified(self, statement: str) -> str:
+        return qualified(statement, self.schema)
+
+    def now(self) -> int:
+        if not self._clock.is_known:
+            with self._connection():
+                pass  # each new connection measures
+        return self._clock.now()
+
+    def transaction(
+        self, *, durable: bool = True, priority: bool = False
+    ) -> AbstractContextManager[PostgresTransaction]:
+        return self._transaction(self._write, priority=priority)
+
+    def alone(self, statement: str, params: Params) -> list[Row]:
+        return self._run(statement, params)
+
+    def read(self) -> AbstractContextManager[PostgresTransaction]:
+        return self._transaction(self._read)
+
+    def notify(self, *, everywhere: bool) -> None:
+        self._listener.tell()
+        if self.notifies:
+            try:
+                self._run(_TAKE_MARKS, {"work": everywhere, "channel": self.channel})
+            except StoreError as error:  # what it tells of is committed; sleepers will look by themselves
+                _log.debug("nobody could be notified: %s", error)
+
+    def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
+        self._forget_the_parents()
+        return self._listener.listen(callback)
+
+    def rest(self, *, work: bool) -> bool:
+        self._forget_the_parents()
+        now = time.monotonic()
+        with self._marking:
+            if not self._listener.is_on or now - self._marked.get(work, float("-inf")) < _REST_AGAIN:
+                return False
+            self._marked[work] = now
+        self._run(_LEAVE_MARK, {"listener": self._name, "work": work})
+        return True
+
+    def close(self) -> None:
+        self._forget_the_parents()
+        self._listener.close()
+        self._pool.close()
+
+    @contextmanager
+    def _transaction(self, begin: tuple[str, ...], *, priority: bool = False) -> Iterator[PostgresTransaction]:
+        with self._connection(priority=priority) as connection:
+            transaction = PostgresTransaction(connection, self.schema, self.location, begin)
+            try:
+                yield transaction
+            except BaseException:
+                transaction.roll_back()
+                raise
+            lost = self._commit(transaction)
+        if lost is not None and begin is self._write:
+            self._resolve(transaction, lost)
+        for action in transaction.actions:
+            action()
+
+    def _commit(self, transaction: PostgresTransaction) -> psycopg.Error | None:
+        """Commit; returns the error of a connection that was lost meanwhile."""
+        try:
+            transaction.commit()
+        except psycopg.Error as error:
+            if not transaction.is_lost:
+                raise translated(error, self.location) from error
+            return error
+        return None
+
+    def _resolve(self, transaction: PostgresTransaction, lost: psycopg.Error) -> None:
+        """Find out what became of a transaction whose connection was lost in its commit; return if it is committed."""
+        if not transaction.begun:
+            return
+        deadline = time.monotonic() + self._target.busy_timeout
+        while transaction.number is not None:
+            try:
+                [(status,)] = self._run(_STATUS, {"number": transaction.number})
+            except StoreUnavailable:
+                if time.monotonic() > deadline:
+                    break
+            else:
+                if status == "committed":
+                    return
+                if status != "in progress":
+                    raise translated(lost, self.location) from lost
+            time.sleep(_ASK_AGAIN)
+        msg = f"{self.location}: the connection was lost during a commit, and its outcome is not known ({lost})"
+        raise CommitUnknown(msg) from lost
+
+    def _run(self, statement: str, params: Params) -> list[Row]:
+        """One statement that is a transaction of its own."""
+        text, names = numbered(statement, self.schema)
+        with self._connection() as connection:
+            cursor = RawCursor(connection).execute(text, [params[name] for name in names])
+            return cursor.fetchall() if cursor.description else []
+
+    @contextmanager
+    def _connection(self, *, priority: bool = False) -> Iterator[Connection]:
+        self._forget_the_parents()
+        try:
+            with self._pool.connection(priority=priority) as connection:
+                if self._clock.is_stale:
+                    self._clock.measure(connection)
+                yield connection
+        except psycopg.Error as error:
+            raise translated(error, self.location) from error
+
+    def _connect(self) -> Connection:
+        connection = self._target.connect()
+        self._clock.measure(connection)
+        return connection
+
+    def _start(self) -> None:
+        self._pid = os.getpid()
+        self._pool = Pool(self._connect, self._location, size=self._size, timeout=self._target.busy_timeout)
+        self._name = secrets.token_hex(8)
+        self._marking = threading.Lock()
+        self._marked: dict[bool, float] = {}
+        self._listener = Listener(self._target, self.channel, self._marked.clear, serve=self.notifies)
+
+    def _forget_the_parents(self) -> None:
+        if self._pid != os.getpid():
+            self._pool.abandon()
+            self._start()
+
+
+def _without_password(target: Target) -> str:
+    parts = conninfo_to_dict(target.conninfo)
+    server = f"{parts.get('host') or 'localhost'}:{parts.get('port') or 5432}"
+    return f"postgresql://{server}/{parts.get('dbname') or ''}?schema={target.schema}"

@@ -1,0 +1,70 @@
+"""Opening connections: how each is set up, and what it is told about time-outs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg.types.numeric import Int8Dumper
+
+__all__ = ["Target"]
+
+_NETWORK: dict[str, Any] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""A peer that no longer answers is noticed within 15 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """
+    A database, a schema in it and how to speak to it.
+
+    Args:
+        conninfo: what libpq takes.
+        prepare: whether statements are prepared and settings last as long as the connection; not behind a pooler.
+        busy_timeout: seconds that a statement waits for a lock.
+    """
+
+    conninfo: str
+    schema: str
+    prepare: bool
+    busy_timeout: float
+
+    def connect(self) -> psycopg.Connection:
+        """A connection in autocommit. Raises psycopg's errors."""
+        given = psycopg.conninfo.conninfo_to_dict(self.conninfo)
+        defaults = {
+            key: value for key, value in {**_NETWORK, "application_name": "jobyard"}.items() if key not in given
+        }
+        connection = psycopg.connect(
+            self.conninfo, autocommit=True, prepare_threshold=1 if self.prepare else None, **defaults
+        )
+        connection.prepared_max = 300
+        connection.adapters.register_dumper(int, Int8Dumper)  # one type for all ints, so one plan for a statement
+        if self.prepare:
+            connection.execute(f"select {self.settings(local=False)}")
+        return connection
+
+    def settings(self, *, local: bool) -> str:
+        """The columns of a select that sets what a connection, or with *local* a transaction, goes by."""
+        return ", ".join(f"set_config('{name}', '{value}', {str(local).lower()})" for name, value in self._values())
+
+    def _values(self) -> list[tuple[str, str]]:
+        return [
+            ("search_path", self.schema),
+            ("lock_timeout", f"{round(self.busy_timeout * 1000)}ms"),
+            ("idle_in_transaction_session_timeout", "60s"),
+            # A plan made while a table was small must not read all of it when it has grown.
+            ("enable_seqscan", "off"),
+            ("jit", "off"),
+            # The server, too, lets go of a client that vanished, and of the rows that it had locked.
+            ("tcp_keepalives_idle", "5"),
+            ("tcp_keepalives_interval", "3"),
+            ("tcp_keepalives_count", "3"),
+        ]

@@ -1,0 +1,38 @@
+-- name: add
+insert into main.dependencies (parent, child, accepted, open)
+select * from unnest(:parent::bigint[], :child::bigint[], :accepted::integer[], :open::smallint[])
+
+-- name: open_of
+-- The open edges out of these parents.
+select parent, child, accepted from main.dependencies
+where parent = any(array(select value::bigint from json_array_elements_text(:ids::json))) and open = 1
+
+-- name: close
+update main.dependencies set open = 0
+where parent = any(array(select value::bigint from json_array_elements_text(:ids::json))) and open = 1
+
+-- name: set_open
+update main.dependencies set open = :open where parent = :parent and child = :child
+
+-- name: parents
+select d.parent, d.accepted, d.open, j.status, j.task, j.queue
+from main.dependencies d left join main.jobs j on j.id = d.parent
+where d.child = :child order by d.parent
+
+-- name: lock_parents
+-- Differs from SQLite: the parents must not end between being looked at and the change of their child.
+select j.id from main.jobs j join main.dependencies d on d.parent = j.id
+where d.child = :child order by j.id for share of j
+
+-- name: children
+select child, accepted, open from main.dependencies where parent = :parent order by child
+
+-- name: strays
+-- Open edges whose parent has ended: made by a caller's transaction that overlapped the end of the parent.
+select d.parent, j.status from main.dependencies d join main.jobs j on j.id = d.parent
+where d.open = 1 and j.status >= 6 limit :limit
+
+-- name: delete
+delete from main.dependencies
+where child = any(array(select value::bigint from json_array_elements_text(:ids::json)))
+    or parent = any(array(select value::bigint from json_array_elements_text(:ids::json)))

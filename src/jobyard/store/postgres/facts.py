@@ -1,0 +1,71 @@
+"""What an operator wants to know of a PostgreSQL server that has jobs, and what is wrong with it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from jobyard.store.driver import Row, Transaction
+
+__all__ = ["facts_of"]
+
+_VERSION = "select current_setting('server_version'), pg_is_in_recovery()"
+_SIZE = """
+select coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint
+from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'main' and c.relkind = 'r'
+"""
+_OLDEST = """
+select extract(epoch from clock_timestamp() - xact_start)::double precision, pid, coalesce(application_name, ''), state
+from pg_stat_activity where datname = current_database() and xact_start is not null and pid <> pg_backend_pid()
+order by xact_start limit 1
+"""
+_DEAD = "select relname, n_live_tup, n_dead_tup from pg_stat_user_tables where schemaname = 'main' order by relname"
+_NOTIFY = "select pg_notification_queue_usage()"
+_INVALID = """
+select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid join pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'main' and not (i.indisvalid and i.indisready) order by 1
+"""
+_CONNECTIONS = """
+select count(*), current_setting('max_connections')::bigint from pg_stat_activity where backend_type = 'client backend'
+"""
+_HOUR = 3600.0
+_FULL = 0.5
+
+
+def facts_of(tx: Transaction, now: int) -> dict[str, Any]:
+    """The facts, see `Driver.facts`; *now* is the database's clock."""
+    [(version, standby)] = tx.fetch(_VERSION)
+    [(size,)] = tx.fetch(_SIZE)
+    [(usage,)] = tx.fetch(_NOTIFY)
+    [(connections, most)] = tx.fetch(_CONNECTIONS)
+    oldest = tx.fetch(_OLDEST)
+    tables = tx.fetch(_DEAD)
+    invalid = [name for (name,) in tx.fetch(_INVALID)]
+    return {
+        "version": f"PostgreSQL {version}",
+        "clock": now,
+        "clock_difference": round(time.time() - now / 1e6, 3),
+        "size": size,
+        "oldest_transaction": oldest[0][0] if oldest else None,
+        "dead_rows": {name: dead for name, _, dead in tables if dead},
+        "notify_queue": usage,
+        "connections": connections,
+        "max_connections": most,
+        "invalid_indexes": invalid,
+        "faults": [*_faults(standby, usage, oldest), *(f"index {name} is invalid: reindex it" for name in invalid)],
+    }
+
+
+def _faults(standby: bool, usage: float, oldest: list[Row]) -> list[str]:
+    found = []
+    if standby:
+        found.append("the server is a standby: it takes no writes")
+    if usage > _FULL:
+        found.append(f"the queue of notifications is {usage:.0%} full: some listener sits in a transaction")
+    if oldest and oldest[0][0] > _HOUR:
+        seconds, pid, name, state = oldest[0]
+        found.append(
+            f"process {pid} ({name or 'unnamed'}, {state}) has had a transaction open for {seconds / _HOUR:.1f} h: "
+            "no dead row since can be removed, and claims get slower"
+        )
+    return found

@@ -1,0 +1,41 @@
+"""What the errors of psycopg mean for whoever called, in one place."""
+
+from __future__ import annotations
+
+from psycopg import Error, errors
+
+from jobyard.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
+
+__all__ = ["CommitUnknown", "translated"]
+
+_BUSY = (
+    errors.LockNotAvailable,
+    errors.QueryCanceled,
+    errors.DeadlockDetected,
+    errors.SerializationFailure,
+    errors.TooManyConnections,
+)
+
+
+class CommitUnknown(StoreUnavailable):
+    """The connection was lost after COMMIT was sent, and the server could not be asked what became of it."""
+
+
+def translated(error: Error, location: str) -> StoreError:
+    """The `StoreError` for an error of the database."""
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, errors.TooManyConnections):
+        return StoreBusy(
+            f"{location}: the server has no connection left ({text}); raise max_connections or use a pooler"
+        )
+    if isinstance(error, _BUSY):
+        return StoreBusy(f"{location}: another transaction was in the way ({text}); busy_timeout sets how long to wait")
+    if isinstance(error, (errors.DiskFull, errors.OutOfMemory)):
+        return StoreFull(f"{location}: the server has no room left ({text}); free some and try again")
+    if isinstance(error, errors.ReadOnlySqlTransaction):
+        return StoreUnavailable(f"{location}: the server takes no writes, it may be a standby ({text})")
+    if isinstance(error, errors.InsufficientPrivilege):
+        return StoreUnavailable(
+            f"{location}: the role of the URL lacks a right ({text}); see `jobyard db roles --print`"
+        )
+    return StoreUnavailable(f"{location}: {text}")

@@ -1,0 +1,24 @@
+"""Statements as the server takes them: the schema named, parameters numbered."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+__all__ = ["numbered", "qualified"]
+
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+_SCHEMA = re.compile(r"\bmain\b")
+
+
+def qualified(statement: str, schema: str) -> str:
+    """The statement with the schema's name, which needs no quotes, for ``main``."""
+    return _SCHEMA.sub(schema, statement)
+
+
+@lru_cache(maxsize=2048)
+def numbered(statement: str, schema: str) -> tuple[str, tuple[str, ...]]:
+    """The statement with ``$1`` for its first parameter and so on, and the names of the parameters in that order."""
+    names = tuple(dict.fromkeys(_PARAMETER.findall(statement)))
+    places = {name: f"${number}" for number, name in enumerate(names, 1)}
+    return qualified(_PARAMETER.sub(lambda found: places[found[1]], statement), schema), names

