@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from jobyard.errors import JobCrashed, JobyardError
 from jobyard.model.states import Status
 
-__all__ = ["crash_fault", "dependency_fault", "fault"]
+__all__ = ["crash_fault", "dependency_fault", "fault", "foreign_fault"]
 
 
 class DependencyFailed(JobyardError):
@@ -16,6 +16,10 @@ class DependencyFailed(JobyardError):
 
 class EarlierOpFailed(JobyardError):
     """An earlier op of the same job failed, so this one never ran."""
+
+
+class ForeignRunFailed(JobyardError):
+    """A runner that is no worker of ours reported a failure."""
 
 
 def fault(error: BaseException) -> str:
@@ -35,6 +39,11 @@ def crash_fault(reclaims: int, why: str) -> str:
     """The error of a job that was reclaimed once too often."""
     times = f"{reclaims} times" if reclaims != 1 else "once"
     return fault(JobCrashed(f"poison: the process that ran the job was lost {times}, the last time: {why}"))
+
+
+def foreign_fault(machine: str | None, result: str) -> str:
+    """The error of a job that a machine finished with a result status which is no success."""
+    return fault(ForeignRunFailed(f"the run on {machine or 'no machine'} ended with {result}"))
 
 
 def _ended(status: Status) -> str:

@@ -165,6 +165,11 @@ class Job(Reference, Generic[R]):
         return self._row.attempt
 
     @property
+    def epoch(self) -> int:
+        """Grows with every claim and every reclaim, and never shrinks: the number of a run."""
+        return self._row.epoch
+
+    @property
     def attempts(self) -> list[Attempt]:
         """All attempts, the current or last one included, oldest first."""
         return self._control.attempts(self._row) if self._control else []

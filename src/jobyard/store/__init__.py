@@ -62,7 +62,7 @@ class Store:
         self.requests = Requests(statements(dialect, "requests"))
         self.records = Records(statements(dialect, "log"), statements(dialect, "progress"), self.jobs)
         self.control = Control(self.jobs, self.queues, self.events, self.requests, self._worker_name)
-        self.reclaimer = Reclaimer(self.jobs, self.workers, self.queues)
+        self.reclaimer = Reclaimer(self.jobs, self.workers, self.queues, self.machines)
 
     @property
     def location(self) -> str:

@@ -83,18 +83,25 @@ class Reclaimer:
             max_crashes = row.crashes + 2
         worker = self.workers.get(tx, row.worker)
         holder = worker.name if worker else row.machine or ""
-        return self.take_back(tx, [row], f"reclaimed by {user}", holder, max_crashes, now)
+        return self.take_back(tx, [row], "somebody reclaimed it", holder, max_crashes, now, user)
 
     def take_back(
-        self, tx: Transaction, rows: Sequence[JobRow], why: str, worker: str, max_crashes: int, now: int
+        self,
+        tx: Transaction,
+        rows: Sequence[JobRow],
+        why: str,
+        worker: str,
+        max_crashes: int,
+        now: int,
+        user: str | None = None,
     ) -> Settlement:
         """Reclaim these held jobs, each with an event."""
         ops = self.jobs.ops(tx, [row.id for row in rows if row.op_count > 1])
-        items = [_settled(row, ops.get(row.id), why, max_crashes) for row in rows]
+        items = [_settled(row, ops.get(row.id), why, max_crashes, user) for row in rows]
         return settle(tx, self.jobs, items, self.queues.all(tx), worker, now)
 
 
-def _settled(row: JobRow, ops: list[OpRow] | None, why: str, max_crashes: int) -> Settled:
+def _settled(row: JobRow, ops: list[OpRow] | None, why: str, max_crashes: int, user: str | None) -> Settled:
     decision = decide(STATUSES[row.status], Ended.CRASHED, retry=NO_RETRY, crashes=row.crashes, max_crashes=max_crashes)
     outcome = Outcome(row.id, row.epoch, row.cursor, Ended.CRASHED, error=fault(JobCrashed(why)))
-    return Settled(row, outcome, decision, ops)
+    return Settled(row, outcome, decision, ops, user=user)

@@ -42,6 +42,8 @@ class Settled:
     ops: list[OpRow] | None = None
     suspended: str | None = None
     """Why the job is put aside, where it is."""
+    user: str | None = None
+    """Who says so, where it is a person."""
 
     @property
     def key(self) -> tuple[int, int]:
@@ -124,7 +126,7 @@ def _note_reclaims(tx: Transaction, jobs: Jobs, result: Settlement, worker: str,
                 "crashes": row.crashes + (status is not Status.CANCELED),
                 "status": status.value,
             }
-            rows.append((now, "reclaim", None, row.id, row.definition, row.machine, json_text(data)))
+            rows.append((now, "reclaim", item.user, row.id, row.definition, row.machine, json_text(data)))
     if rows:
         tx.execute_many(jobs.trail.add, rows)
 
@@ -138,7 +140,7 @@ def _message(error: str | None) -> object:
 def _end(item: Settled) -> End:
     status, outcome = item.decision.status, item.outcome
     said = fitting(status, outcome.ended, outcome.result_status, crashed=item.decision.crashed)
-    return End(item.row, status, said)
+    return End(item.row, status, said, item.user)
 
 
 def _without_committed(tx: Transaction, jobs: Jobs, items: Sequence[Settled], result: Settlement) -> Sequence[Settled]:

@@ -1,0 +1,425 @@
+"""
+The workflow of work on machines: how the jobs of definitions are made, asked for, started, kept alive and ended.
+
+This is the door for runners that are no workers of ours. They take a job for their machine, beat while it runs, and
+finish it with a result status and a log. A pending job is a scheduled, queued, waiting or suspended one; a running one
+may be canceling.
+
+Rule: each operation looks at its preconditions and writes in one transaction. A broken one is `PreconditionFailed`,
+which names the object and its state, and nothing is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, BinaryIO, Protocol
+
+from jobyard.config import Settings
+from jobyard.errors import BadArguments, MissingDependencies, PreconditionFailed
+from jobyard.model.definition import (
+    GOOD,
+    DefinitionRow,
+    DefinitionState,
+    ResultStatus,
+    recurrence_key,
+    result_of,
+)
+from jobyard.model.durations import seconds
+from jobyard.model.faults import fault, foreign_fault
+from jobyard.model.job import Job
+from jobyard.model.machine import MachineState
+from jobyard.model.messages import Ended, Outcome
+from jobyard.model.newjob import options_of
+from jobyard.model.outcome import Decision
+from jobyard.model.ranking import rank
+from jobyard.model.rows import JobRow
+from jobyard.model.schedule import next_slot
+from jobyard.model.states import CODES, FINAL, HELD, STATUSES, Status
+from jobyard.store import Store
+from jobyard.store.driver import Transaction
+from jobyard.store.jobs import as_read
+from jobyard.store.plans import run
+from jobyard.store.settle import Settled, Settlement, settle
+
+__all__ = ["Named", "Workflow"]
+
+_SECOND = 1_000_000
+_PENDING = frozenset(Status) - FINAL - HELD
+_STARTABLE = frozenset({Status.SCHEDULED, Status.QUEUED})
+
+
+class Named(Protocol):
+    """A definition or a machine, as an object."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Workflow:
+    """
+    The operations, on one store.
+
+    A `Job` that is given is refreshed by what is done to it. One that was refreshed while it ran stands for that run:
+    once the job was reclaimed, it can neither beat nor finish it. A number stands for whatever run there is.
+    """
+
+    def __init__(self, store: Store, settings: Settings, job: Callable[[JobRow], Job[Any]]) -> None:
+        self._store = store
+        self._settings = settings
+        self._job = job
+
+    def new_job(self, definition: Named | str, interval: float | str | None = None) -> Job[Any]:
+        """
+        Make the next job of an active definition that has none.
+
+        Args:
+            definition: object or name.
+            interval: from the start of its newest result to this job; by default the definition's own. Ignored for the
+                first job, which is due now, like any that would be due in the past.
+
+        Raises:
+            UnknownDefinition: there is none of this name.
+            PreconditionFailed: it is not active, or has a job.
+        """
+        name, wait = _name(definition), None if interval is None else seconds(interval, "interval")
+        with self._store.transaction() as tx:
+            now = self._store.now()
+            row = self._store.definitions.lock(tx, name)
+            if row.state != DefinitionState.ACTIVE:
+                raise _refused(f"definition {name} is {row.state}, not active")
+            if (holder := self._holder(tx, name, now)) is not None:
+                raise _refused(f"definition {name} has a job already: {_what(holder)} is {STATUSES[holder.status]}")
+            [stored] = run(self._store.jobs.recurrence.make([(row, _slot(row, wait, now))], now), tx)
+        self._tell(ready=True)
+        return self._job(as_read(stored.row, now))
+
+    def delete_pending_job(self, definition: Named | str) -> Job[Any]:
+        """
+        Cancel the job of a definition that is not active; it is no result and no failure.
+
+        Raises:
+            UnknownDefinition: there is none of this name.
+            PreconditionFailed: it is active, has no job, or the job runs.
+        """
+        name = _name(definition)
+        with self._store.transaction() as tx:
+            now = self._store.now()
+            row = self._store.definitions.lock(tx, name)
+            if row.state == DefinitionState.ACTIVE:
+                raise _refused(f"definition {name} is active, so its job stays")
+            if (holder := self._holder(tx, name, now)) is None:
+                raise _refused(f"definition {name} has no job")
+            _check_pending(holder)
+            self._store.control.cancel(tx, holder.id, self._settings.user, now)
+        self._tell()
+        return self._fresh(holder.id)
+
+    def request_job(self, job: Job[Any] | int, user: str | None = None) -> Job[Any]:
+        """
+        Have a pending job run as soon as possible, ahead of automatic ones of its priority.
+
+        It is due now if it was due later. One that waits or is suspended still does.
+
+        Raises:
+            PreconditionFailed: it is not pending, or was requested before; then its requester is named.
+        """
+        with self._store.transaction() as tx:
+            now = self._store.now()
+            row = self._row(tx, job, now)
+            _check_pending(row)
+            if row.requester is not None:
+                raise _refused(f"{_what(row)} was requested by {row.requester} already")
+            user = user or self._settings.user or "somebody"
+            self._request(tx, row, now)
+            tx.execute(self._store.jobs.sql.set_requester, {"id": row.id, "requester": user})
+            self._event(tx, "request", row, now, user)
+        self._tell(ready=True)
+        return self._fresh(job)
+
+    def start_job(self, job: Job[Any] | int, machine: Named | str) -> Job[Any]:
+        """
+        Give a scheduled or queued job to a machine, whose runner is about to begin with it.
+
+        From now on the job is reclaimed if it is not beaten for `reclaim_after`.
+
+        Raises:
+            UnknownMachine: there is none of this name.
+            PreconditionFailed: the job is not scheduled or queued, the machine is not online, or a definition that this
+                job takes the result of has no successful build.
+        """
+        name = _name(machine)
+        with self._store.transaction() as tx:
+            now = self._store.now()
+            row = self._row(tx, job, now)
+            if STATUSES[row.status] not in _STARTABLE:
+                raise _refused(f"{_what(row)} is {STATUSES[row.status]}, neither scheduled nor queued")
+            if (state := self._store.machines.lock(tx, name).state) is not MachineState.ONLINE:
+                raise _refused(f"machine {name} is {state}, not online")
+            started, missing = self._start(tx, row.id, name, now)
+            if missing:
+                raise _refused(f"{_what(row)} is {STATUSES[row.status]}, but {missing}")
+        self._tell(ready=True)
+        return self._fresh(job) if started else self._fresh(row.id)
+
+    def update_heartbeat(self, job: Job[Any] | int, logtail: str = "") -> Job[Any]:
+        """
+        Say that a job still runs, and keep the last few lines of its output for people to see.
+
+        Look at the status of the returned job: if it is ``canceling``, end the run and finish it as ``killed``.
+
+        Raises:
+            PreconditionFailed: it does not run, or was reclaimed from this run.
+        """
+        with self._store.transaction() as tx:
+            now = self._store.now()
+            row = self._held(tx, job, now)
+            self._store.jobs.beat(tx, row.id, row.epoch, logtail, now)
+        return self._fresh(job)
+
+    def finish_job(
+        self, job: Job[Any] | int, status: ResultStatus | str, logfile: bytes | str | BinaryIO | None = None
+    ) -> Job[Any]:
+        """
+        End a running job: it becomes a result of its definition, which gets its next job.
+
+        Args:
+            job: object or id.
+            status: how the run ended. The three ``success`` ones make the job succeeded, ``killed`` makes it canceled,
+                all others failed; the retry policy of the task does not apply.
+            logfile: what the run has said, as bytes, text or an open file; None or empty for no log.
+
+        Raises:
+            BadArguments: there is no such result status.
+            PreconditionFailed: it does not run, or was reclaimed from this run.
+        """
+        result, log = _result_status(status), _bytes(logfile)
+        with self._store.transaction() as tx:
+            now = self._store.now()
+            row = self._held(tx, job, now)
+            if result is ResultStatus.KILLED:
+                self._event(tx, "kill", row, now)
+            settlement = self._end(tx, row, result, now)
+            self._store.files.put(tx, row.id, log, now)
+            if row.definition is None:
+                self._event(tx, "finish", row, now, status=result.value)
+            self._released(tx, row, now)
+        self._tell(ready=settlement.ready)
+        return self._fresh(job)
+
+    def reclaim_job(self, job: Job[Any] | int) -> Job[Any]:
+        """
+        Take a running job from whoever has it.
+
+        A job of a recurrence ends with the result ``reclaimed``, and its definition, if it is active, has a new one
+        that is due now. Any other goes back to its queue. The run can no longer write to it.
+
+        Raises:
+            PreconditionFailed: it does not run, or was reclaimed already.
+        """
+        with self._store.transaction() as tx:
+            now = self._store.now()
+            row = self._held(tx, job, now)
+            settlement = self._store.reclaimer.by_hand(
+                tx, row, user=self._settings.user, max_crashes=self._settings.max_crashes, now=now
+            )
+            self._released(tx, row, now)
+        self._tell(ready=settlement.ready)
+        return self._fresh(job)
+
+    def get_job_for_machine(self, name: Named | str, limit: int, queue: str | None = None) -> Job[Any] | None:
+        """
+        Take the best job that is due for a machine and start it there; None if there is none, or none to be had.
+
+        First what is stale anywhere is reclaimed. A machine that nobody knew is made, online. One that is offline gets
+        nothing; one that is quiescing gets nothing and goes offline when it is empty.
+
+        Args:
+            name: of the machine.
+            limit: how many jobs its foreign runners may have at the same time.
+            queue: only of this queue; by default of all. Give work for foreign runners a queue that no worker serves.
+        """
+        machine = _name(name)
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+            msg = f"limit={limit!r}: give how many jobs the machine may have at the same time"
+            raise BadArguments(msg)
+        self.reclaim_stale()
+        with self._store.transaction() as tx:
+            now = self._store.now()
+            row = self._take(tx, machine, queue, now) if self._takes_jobs(tx, machine, limit, now) else None
+        self._tell(ready=row is not None)
+        return None if row is None else self._fresh(row.id)
+
+    def reclaim_stale(self) -> list[Job[Any]]:
+        """Reclaim what foreign runners have and did not beat for longer than `reclaim_after`, as any worker does."""
+        with self._store.transaction() as tx:
+            now = self._store.now()
+            done = self._store.reclaimer.reclaim_stale(
+                tx,
+                before=now - round(self._settings.reclaim_after * _SECOND),
+                max_crashes=self._settings.max_crashes,
+                now=now,
+            )
+        if done.jobs:
+            self._tell(ready=done.ready)
+        return [self._fresh(item.row.id) for item in done.jobs]
+
+    def _holder(self, tx: Transaction, definition: str, now: int) -> JobRow | None:
+        row = self._store.jobs.unique_holder(tx, recurrence_key(definition))
+        return None if row is None else as_read(row, now)
+
+    def _row(self, tx: Transaction, job: Job[Any] | int, now: int) -> JobRow:
+        return as_read(self._store.jobs.lock(tx, job.id if isinstance(job, Job) else job), now)
+
+    def _held(self, tx: Transaction, job: Job[Any] | int, now: int) -> JobRow:
+        """The row of a running job, if the run that is meant still has it."""
+        row = self._row(tx, job, now)
+        if STATUSES[row.status] not in HELD:
+            raise _refused(f"{_what(row)} is {_state(row)}, not running")
+        if isinstance(job, Job) and job.status in HELD and job.epoch != row.epoch:
+            raise _refused(f"{_what(row)} is {_state(row)}, but was reclaimed from this run and is another's")
+        return row
+
+    def _request(self, tx: Transaction, row: JobRow, now: int) -> None:
+        row.due = min(row.due, now)
+        if STATUSES[row.status] is Status.SCHEDULED:
+            row.status = CODES["queued"]
+        row.rank = rank(row.priority, row.due, requested=True, aging=self._store.queues.get(tx, row.queue).aging)
+        self._store.jobs.change(tx, row)
+
+    def _takes_jobs(self, tx: Transaction, name: str, limit: int, now: int) -> bool:
+        machines = self._store.machines
+        known = machines.find(tx, name)
+        if known is None:
+            machines.register(tx, name, now)
+        elif known.state is MachineState.OFFLINE:
+            return False
+        else:
+            machines.beat(tx, name, now)
+        if known is not None and known.state is MachineState.QUIESCING:
+            machines.retire(tx, name, now)
+            return False
+        return machines.count_held(tx, name) < limit
+
+    def _take(self, tx: Transaction, machine: str, queue: str | None, now: int) -> JobRow | None:
+        jobs = self._store.jobs
+        jobs.promote(tx, now)
+        self._store.control.end_expired(tx, now)
+        known = self._store.queues.all(tx)
+        wanted = jobs.ready_queues(tx) if queue is None else [queue]
+        queues = [name for name in wanted if name not in known or not known[name].paused]
+        while (id := self._store.machines.best(tx, queues)) is not None:
+            row, missing = self._start(tx, id, machine, now)
+            if row is not None and not missing:
+                return row
+            if row is not None:
+                self._end(tx, row, ResultStatus.FAILURE, now, error=fault(MissingDependencies(missing)))
+        return None
+
+    def _start(self, tx: Transaction, id: int, machine: str, now: int) -> tuple[JobRow | None, str]:
+        """Start a job; also, in words, what it lacks and must not run without."""
+        row = self._store.machines.start(tx, id, machine, now)
+        if row is None:
+            return None, ""
+        if row.definition is None:
+            self._event(tx, "start", row, now)
+            return row, ""
+        missing = run(self._store.jobs.recurrence.started([row], now), tx).get(id)
+        return row, f"there is no successful build of {', '.join(missing)}" if missing else ""
+
+    def _end(
+        self, tx: Transaction, row: JobRow, result: ResultStatus, now: int, *, error: str | None = None
+    ) -> Settlement:
+        after = result.job_status
+        if after is Status.FAILED and error is None:
+            error = foreign_fault(row.machine, result)
+        outcome = Outcome(
+            row.id,
+            row.epoch,
+            row.cursor,
+            Ended.RETURNED if result in GOOD else Ended.CANCELED if after is Status.CANCELED else Ended.RAISED,
+            error=error,
+            result_status=None if result_of(after) is result else result.value,
+        )
+        ops = self._store.jobs.ops(tx, [row.id])[row.id] if row.op_count > 1 else None
+        item = Settled(row, outcome, Decision(after), ops)
+        return settle(tx, self._store.jobs, [item], self._store.queues.all(tx), row.machine or "", now)
+
+    def _released(self, tx: Transaction, row: JobRow, now: int) -> None:
+        """A run has lost its job, or given it up."""
+        if row.worker is not None:
+            self._store.requests.ask(tx, "lost", row, now)
+        elif row.machine is not None:
+            self._store.machines.retire(tx, row.machine, now)
+
+    def _event(self, tx: Transaction, kind: str, row: JobRow, now: int, user: str | None = None, **data: str) -> None:
+        self._store.events.add(
+            tx, kind, now, user=user, job=row.id, definition=row.definition, machine=row.machine, data=data
+        )
+
+    def _tell(self, *, ready: bool = False) -> None:
+        self._store.driver.notify(everywhere=ready)
+
+    def _fresh(self, job: Job[Any] | int) -> Job[Any]:
+        """The job as it is now; the object given, if one was."""
+        if isinstance(job, Job):
+            return job.refresh()
+        now = self._store.now()
+        with self._store.read() as tx:
+            return self._job(as_read(self._store.jobs.get(tx, job), now))
+
+
+def _slot(row: DefinitionRow, interval: float | None, now: int) -> int:
+    """For when the next job of a definition is made, by the start of its newest result."""
+    if row.last_started is None or (interval is None and not row.recurring):
+        return now
+    if interval is not None:
+        return max(now, row.last_started + round(interval * _SECOND))
+    return next_slot(row.recipe.schedule, row.last_started, now)
+
+
+def _check_pending(row: JobRow) -> None:
+    if STATUSES[row.status] not in _PENDING:
+        raise _refused(f"{_what(row)} is {_state(row)}, not pending")
+
+
+def _refused(why: str) -> PreconditionFailed:
+    return PreconditionFailed(f"{why}; nothing was written")
+
+
+def _what(row: JobRow) -> str:
+    return f"job {row.id} of definition {row.definition}" if row.definition else f"job {row.id}"
+
+
+def _state(row: JobRow) -> str:
+    """The status of a job in words; of one that has ended, also how."""
+    status, said = STATUSES[row.status], options_of(row.options).result_status
+    return f"{status} ({said})" if status in FINAL and said else str(status)
+
+
+def _name(thing: Named | str) -> str:
+    name = thing if isinstance(thing, str) else getattr(thing, "name", None)
+    if not isinstance(name, str) or not name.strip():
+        msg = f"{thing!r}: give a definition or a machine, or its name"
+        raise BadArguments(msg)
+    return name
+
+
+def _result_status(status: object) -> ResultStatus:
+    try:
+        return ResultStatus(status)  # type: ignore[arg-type]
+    except ValueError:
+        msg = f"status={status!r}: a run ends with one of {', '.join(ResultStatus)}"
+        raise BadArguments(msg) from None
+
+
+def _bytes(log: bytes | str | BinaryIO | None) -> bytes:
+    if log is None:
+        return b""
+    if isinstance(log, str):
+        return log.encode()
+    if isinstance(log, bytes | bytearray | memoryview):
+        return bytes(log)
+    if not hasattr(log, "read"):
+        msg = f"logfile={log!r}: give bytes, a text or an open file"
+        raise BadArguments(msg)
+    return _bytes(log.read())
