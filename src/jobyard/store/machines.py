@@ -109,6 +109,10 @@ class Machines:
         rows = tx.fetch(self._sql.start, {"id": id, "machine": machine, "now": now})
         return JobRow(*rows[0]) if rows else None
 
+    def any_stale(self, tx: Transaction, before: int) -> bool:
+        """Whether `stale` finds something: a look that locks nothing."""
+        return bool(tx.fetch(self._sql.any_stale, {"before": before})[0][0])
+
     def stale(self, tx: Transaction, before: int) -> list[JobRow]:
         """What foreign runners hold and whose last heartbeat was before this instant."""
         return [JobRow(*row) for row in tx.fetch(self._sql.stale, {"before": before})]

@@ -140,7 +140,7 @@ class _Sweep:
         for statement in (jobs.delete, jobs.delete_ops, jobs.delete_attempts):
             tx.execute(statement, values)
         tx.execute(statements(dialect, "dependencies").delete, values)
-        for noun in ("log", "progress", "requests"):
+        for noun in ("log", "progress", "requests", "files"):
             tx.execute(statements(dialect, noun).delete_of, values)
 
     def _transaction(self) -> AbstractContextManager[Transaction]:

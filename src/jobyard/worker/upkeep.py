@@ -12,6 +12,7 @@ from jobyard.model.events import Emitter, JobReclaimed, WorkerLost
 from jobyard.model.states import Status
 from jobyard.store import Store
 from jobyard.store.prune import prune
+from jobyard.store.reclaim import Reclaimed
 from jobyard.worker.station import Station
 
 __all__ = ["Chores", "Heartbeat"]
@@ -50,11 +51,14 @@ class Heartbeat:
         self._beaten = beaten
         self._station = station
         self._able_since = store.now()
+        self._blocked = False
+        """Whether there ever was a time in which this worker could not write."""
         self._last, self._last_now = time.monotonic(), self._able_since
 
     def tick(self) -> None:
         self.beat()
         self.reclaim()
+        self.reclaim_stale()
 
     def beat(self) -> None:
         """Renew the heartbeat; a worker that finds itself lost is told."""
@@ -69,7 +73,7 @@ class Heartbeat:
         if not self._store.has_clock:  # the monotonic clock stands still while a machine sleeps
             gap = max(gap, (now - self._last_now) / 1e6)
         if max(ended - began, gap - self._settings.heartbeat) > self._settings.heartbeat:
-            self._able_since = now
+            self._able_since, self._blocked = now, True
         self._last, self._last_now = ended, now
         if alive:
             self._beaten()
@@ -96,10 +100,29 @@ class Heartbeat:
         for worker in found.workers:
             count = sum(item.row.worker == worker.id for item in found.jobs)
             self._emitter.emit(WorkerLost(worker.name, count))
+        self._tell(found, "a lost worker")
+
+    def reclaim_stale(self) -> None:
+        """Take back what foreign runners have and have not beaten for too long."""
+        reclaim_after = round(self._settings.reclaim_after * 1_000_000)
+        now = self._store.now()
+        if self._blocked and now - self._able_since < reclaim_after:
+            return
+        before = now - reclaim_after
+        with self._store.read() as tx:
+            if not self._store.machines.any_stale(tx, before):
+                return
+        with self._store.transaction() as tx:
+            found = self._store.reclaimer.reclaim_stale(
+                tx, before=before, max_crashes=self._settings.max_crashes, now=now
+            )
+        self._tell(found, "a silent machine")
+
+    def _tell(self, found: Reclaimed, holder: str) -> None:
         for item in found.jobs:
             row = item.row
             if item.decision.status is not Status.CANCELED:
-                self._emitter.emit(JobReclaimed(row.id, row.queue, row.task, "a lost worker", row.crashes + 1))
+                self._emitter.emit(JobReclaimed(row.id, row.queue, row.task, holder, row.crashes + 1))
         if found.jobs:
             self._store.driver.notify(everywhere=True)
             self._reclaimed()

@@ -181,6 +181,7 @@ class Worker:
         self._hosts.start()
         self._link.started()
         self._register()
+        self._heartbeat.reclaim_stale()
         loops = [
             Loop("heartbeat", self.settings.heartbeat, self._heartbeat.tick),
             Loop("chores", _CHORES_EVERY, Chores(self._store, self.settings, self._emitter).tick),

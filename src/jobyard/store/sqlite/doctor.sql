@@ -3,7 +3,7 @@
 -- name: rows_without_job
 select distinct job from (
     select job from ops union all select job from attempts union all select job from progress
-    union all select job from log union all select child from dependencies)
+    union all select job from log union all select job from files union all select child from dependencies)
 where job not in (select id from jobs) limit :limit
 
 -- name: missing_ops

@@ -42,6 +42,10 @@ update jobs set
 where id = :id and status in (0, 1)
 returning *
 
+-- name: any_stale
+select exists (
+    select 1 from jobs where worker is null and status in (4, 5) and machine is not null and heartbeat < :before)
+
 -- name: stale
 -- What foreign runners hold and have not been heard of since.
 select * from jobs
