@@ -19,7 +19,7 @@ from jobyard.model.newjob import JobOptions, options_of
 from jobyard.model.op import Attempt, LogEntry, Op
 from jobyard.model.references import Reference, Retval
 from jobyard.model.rows import JobRow
-from jobyard.model.states import FINAL, STATUSES, Status, calc_priority, calc_status
+from jobyard.model.states import DEFAULT_PRIORITY, FINAL, STATUSES, Status, calc_priority, calc_status
 
 if TYPE_CHECKING:
     from jobyard.model.progress import Progress
@@ -131,7 +131,10 @@ class Job(Reference, Generic[R]):
 
     @property
     def priority(self) -> int:
-        return self.calc_priority() if self._own_ops else self._row.priority
+        """The most urgent priority of the unfinished ops; 0 when there are none."""
+        if self._own_ops:
+            return self.calc_priority()
+        return DEFAULT_PRIORITY if self.status in FINAL else self._row.priority
 
     @property
     def queue(self) -> str:
@@ -297,9 +300,9 @@ class Job(Reference, Generic[R]):
         On a stored job the status must be final: the job ends with it, and a worker that runs it is fenced off.
         """
         if self._control is not None:
-            self._take(self._control.mark_unfinished_ops(self.id, Status(status), result))
+            self._take(self._control.mark_unfinished_ops(self.id, standalone.check_status(status), result))
         else:
-            standalone.mark_unfinished(self.ops, Status(status), result)
+            standalone.mark_unfinished(self.ops, standalone.check_status(status), result)
 
     def finalize(self) -> None:
         """

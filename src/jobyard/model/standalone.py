@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from jobyard.errors import BadArguments
 from jobyard.model.codec import pack, unpack
 from jobyard.model.instants import from_micros, to_micros
@@ -26,6 +28,7 @@ __all__ = [
     "cancel",
     "change_priority",
     "check_priority",
+    "check_status",
     "mark_unfinished",
     "new_row",
     "now",
@@ -109,6 +112,15 @@ def check_priority(priority: int) -> int:
     return priority
 
 
+def check_status(status: Status | str) -> Status:
+    """The status of this name. Raises `BadArguments` for any other text."""
+    try:
+        return Status(status)
+    except ValueError:
+        msg = f"status={status!r}: the statuses are {', '.join(Status)}"
+        raise BadArguments(msg) from None
+
+
 def serialized(row: JobRow, ops: Sequence[Op]) -> dict[str, Any]:
     return {
         "id": row.id,
@@ -157,7 +169,7 @@ def _op(state: Mapping[str, Any], index: int) -> Op:
         [_untagged(value) for value in state.get("args") or ()],
         {name: _untagged(value) for name, value in (state.get("kwargs") or {}).items()},
         index=index,
-        status=Status(_needed(state, "status", where)),
+        status=check_status(_needed(state, "status", where)),
         priority=state.get("priority") or 0,
         result=_untagged(state.get("result")),
         error=_error(state.get("error")),
@@ -203,7 +215,31 @@ def _needed(state: Mapping[str, Any], key: str, where: str) -> Any:
 
 def _tagged(value: Any) -> Any:
     """The value as plain JSON data that says its type where JSON has none."""
-    return json.loads(pack(value))
+    try:
+        text = pack(value)
+    except BadArguments:
+        text = pack(_plain(value))
+    return json.loads(text)
+
+
+def _plain(value: Any) -> Any:
+    """What can be said without the annotations of its task: the fields of a record; of all else, its repr."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    try:
+        pack(value)
+    except BadArguments:
+        return _fields(value)
+    return value
+
+
+def _fields(value: Any) -> Any:
+    try:
+        return msgspec.to_builtins(value, enc_hook=repr)
+    except Exception:  # its own code may raise anything
+        return repr(value)
 
 
 def _untagged(value: Any) -> Any:

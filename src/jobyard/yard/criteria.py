@@ -8,6 +8,7 @@ from typing import Any
 
 from jobyard.errors import BadArguments
 from jobyard.model.instants import to_micros
+from jobyard.model.standalone import check_status
 from jobyard.model.states import STATUSES, Status
 
 __all__ = ["group", "instant", "limit", "several", "statuses"]
@@ -21,16 +22,10 @@ def limit(given: int | None) -> int | None:
     return given
 
 
-def statuses(status: Status | str | Collection[Status | str] | None) -> tuple[Status, ...] | None:
-    if status is None:
+def statuses(given: Status | str | Collection[Status | str] | None) -> tuple[Status, ...] | None:
+    if given is None:
         return None
-    given = [status] if isinstance(status, str) else list(status)
-    try:
-        return tuple(Status(each) for each in given)
-    except ValueError:
-        bad = next(each for each in given if each not in list(Status))
-        msg = f"status={bad!r}: the statuses are {', '.join(Status)}"
-        raise BadArguments(msg) from None
+    return tuple(check_status(each) for each in ([given] if isinstance(given, str) else given))
 
 
 def several(names: str | Collection[str] | None) -> tuple[str, ...] | None:
