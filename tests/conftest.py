@@ -46,6 +46,14 @@ def url(bare_url: str) -> str:
 
 
 @pytest.fixture
+def bare_store(bare_url: str, clock: Clock) -> Iterator[Store]:
+    """The store of each kind where nothing is installed."""
+    store = open_store(bare_url, busy_timeout=10, clock=clock)
+    yield store
+    store.close()
+
+
+@pytest.fixture
 def store(url: str, clock: Clock) -> Iterator[Store]:
     """A new store of each kind, on the movable clock."""
     store = open_store(url, busy_timeout=10, clock=clock)

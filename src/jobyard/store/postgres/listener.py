@@ -126,7 +126,7 @@ class _Thread(threading.Thread):
 
     def _heed(self, connection: psycopg.Connection) -> None:
         while not self._stopping.is_set():
-            ready, _, _ = select.select([connection, self._stopped], [], [], _PING)
+            ready, _, _ = select.select([connection.fileno(), self._stopped.fileno()], [], [], _PING)
             if not ready:
                 connection.execute("select 1")
             connection.pgconn.consume_input()

@@ -21,5 +21,4 @@ select pg_advisory_xact_lock(hashtextextended('jobyard upgrade of main', 0))
 -- name: create_schema
 -- Not `create schema if not exists`, which asks for the right to create one even where it is there.
 do $$ begin
-    if not exists (select from pg_namespace where nspname = 'main') then create schema main; end if;
-end $$
+    if not exists (select from pg_namespace where nspname = 'main') then create schema main; end if; end $$
