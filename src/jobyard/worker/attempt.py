@@ -8,10 +8,11 @@ from types import FrameType
 from typing import Any, Protocol
 
 from jobyard.context import Finish, Parent
-from jobyard.errors import CancelJob
+from jobyard.errors import CancelJob, StaleRun
 from jobyard.model.messages import Beat, Deadline, Lines, LogLine, Outcome, Reply, Run, StackTaken, Upstream
 from jobyard.model.progress import Group, ProgressBook
 from jobyard.model.traceback import capture_stack, encode
+from jobyard.worker.calls import refusal
 from jobyard.worker.capture import LogBook, PrintBuffer, printed_line
 from jobyard.worker.shop import Workshop
 
@@ -134,13 +135,13 @@ class Attempt:
         link = self.shop.link
         if connection is not None:
             return link.enqueue(connection, ops, options, Parent(*self.key))
-        return self._stored(self.shop.calls.ask(self.key, [link.new_job(ops, options)]))
+        return self._stored(self.shop.calls.ask(self.key, [link.new_job(ops, options)], self._check_held))
 
     async def aenqueue(self, ops: tuple[Any, ...], connection: Any, options: dict[str, Any]) -> Any:
         link = self.shop.link
         if connection is not None:
             return await link.aenqueue(connection, ops, options, Parent(*self.key))
-        return self._stored(await self.shop.calls.aask(self.key, [link.new_job(ops, options)]))
+        return self._stored(await self.shop.calls.aask(self.key, [link.new_job(ops, options)], self._check_held))
 
     def finish(self, result: Any, connection: Any) -> None:
         finish = self._finish(result)
@@ -151,6 +152,10 @@ class Attempt:
         finish = self._finish(result)
         await self.shop.link.afinish(connection, finish)
         self.finished = finish
+
+    def _check_held(self) -> None:
+        if self.why == "lost" or self.given_up or self.ended:
+            raise StaleRun(refusal(self.key)[1])
 
     def _stored(self, reply: Reply) -> Any:
         return self.shop.link.stored(reply.rows[0], reply.existing[0])

@@ -93,7 +93,8 @@ class Capture:
         """
         Args:
             shop: the `shop` of the runs whose records are taken: two hosts may live in one process.
-            level: of the root logger, where nobody has configured logging; None leaves it alone.
+            level: from which on records are taken, unless somebody has set another for the root logger or the one
+                that logs; None leaves all levels alone. Handlers that are there get what they always got.
             prints: the logger under which the prints of a run are stored, see `Printed`; None: nobody wants them.
         """
         self._shop = shop
@@ -102,14 +103,18 @@ class Capture:
         self._handler: CaptureHandler | None = None
         self._stdout: TextIO | None = None
         self._was_level: int | None = None
+        self._kept_quiet: list[logging.Handler] = []
 
     def install(self) -> None:
         root = logging.getLogger()
         bare = not root.handlers
         self._handler = CaptureHandler(self._shop, alone=bare)
         root.addHandler(self._handler)
-        if bare and self._level is not None and root.level == logging.WARNING:
+        if self._level is not None and root.level == logging.WARNING:
             self._was_level = root.level
+            self._kept_quiet = [handler for handler in root.handlers if handler is not self._handler]
+            for handler in self._kept_quiet:
+                handler.addFilter(_was_logged_before)
             root.setLevel(self._level)
         if self._prints is not None:
             self._stdout = sys.stdout
@@ -122,8 +127,20 @@ class Capture:
         if self._was_level is not None:
             root.setLevel(self._was_level)
             self._was_level = None
+            for handler in self._kept_quiet:
+                handler.removeFilter(_was_logged_before)
         if isinstance(sys.stdout, Printed) and self._stdout is not None:
             sys.stdout = self._stdout
+
+
+def _was_logged_before(record: logging.LogRecord) -> bool:
+    """Whether a record would have come to the handlers of the root logger with that at its usual level."""
+    if record.levelno >= logging.WARNING:
+        return True
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    while logger is not None and not logger.level:
+        logger = logger.parent
+    return logger is not None and logger.parent is not None
 
 
 class CaptureHandler(logging.Handler):

@@ -40,6 +40,7 @@ from jobyard.store.jobs import json_text
 from jobyard.store.queues import Queue
 from jobyard.store.requests import Request
 from jobyard.store.settle import Settled, Settlement
+from jobyard.worker.calls import refusal
 from jobyard.worker.inbox import Inbox
 from jobyard.worker.ledger import Held, Ledger
 from jobyard.worker.pace import Pace
@@ -172,7 +173,7 @@ class Claimer:
             return 0
         for outcome in turn.outcomes:
             found = self._ledger.get(outcome.id, outcome.epoch)
-            if found is not None:
+            if found is not None and outcome.began:  # of those that never began, nothing was measured
                 self._pace.ended(found.row.task, outcome.seconds)
         ahead = self._pace.ahead(self._recent, self._slots, time.monotonic())
         wanted = max(0, self._slots + ahead - self._busy(turn))
@@ -360,7 +361,7 @@ class Claimer:
         try:
             with self._store.transaction() as tx:
                 if self._store.jobs.hold(tx, message.id, message.epoch) is None:
-                    reply.error = ("StaleRun", f"job {message.id} is no longer held by this run: nothing was enqueued")
+                    reply.error = refusal((message.id, message.epoch))
                 else:
                     stored = self._store.jobs.insert(tx, _decode_jobs(message.jobs), self._store.now())
                     reply.rows = [row for row, _ in stored]

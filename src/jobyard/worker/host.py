@@ -179,13 +179,16 @@ class Host:
 
     def report(self, attempt: Attempt, outcome: Outcome) -> None:
         """An op of the run has ended."""
+        if attempt.run.sync and not outcome.more and attempt.why != "lost":
+            attempt.unwritten = True
+            self._unwritten[attempt.key] = attempt.carrier
         if attempt.spoke or attempt.result_status is not None:
             with self._out_lock:  # the watchdog may be about to write its lines: never after the outcome
                 self._out.extend(attempt.close(outcome))
                 self._out.append(outcome)
         else:
             self._out.append(outcome)
-        if not self._line or monotonic() - self._flushed > _FLUSH_AFTER:
+        if attempt.unwritten or not self._line or monotonic() - self._flushed > _FLUSH_AFTER:
             self.flush()
 
     def say(self, message: Upward) -> None:
@@ -375,6 +378,7 @@ class Host:
             attempt.stop(cancel.why, cancel.grace)
         if cancel.why == "lost":
             self._written(key)  # it never will be
+            self.shop.calls.refuse(key)
 
     def _close_if_done(self) -> None:
         with self._lock:
