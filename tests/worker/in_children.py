@@ -21,8 +21,8 @@ def pid() -> int:
     return os.getpid()
 
 
-def nap() -> int:
-    time.sleep(0.03)
+def nap(seconds: float = 0.03) -> int:
+    time.sleep(seconds)
     return os.getpid()
 
 

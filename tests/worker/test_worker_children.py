@@ -7,9 +7,10 @@ import psutil
 import pytest
 from tests.support import eventually
 from tests.worker import in_children
-from tests.worker.serving import serving
+from tests.worker.serving import heard, serving
 
 from jobyard.errors import UsageError
+from jobyard.model.events import JobsClaimed
 
 
 @pytest.fixture
@@ -163,3 +164,13 @@ def test_a_task_that_children_cannot_import_is_refused_at_the_start(make_yard):
     elsewhere.task(local.decorated, isolation="process", name="nowhere")
     with pytest.raises(UsageError, match="nowhere"):
         run(elsewhere)
+
+
+def test_what_was_given_back_unbegun_is_not_measured(yard):
+    """Else a task that becomes slow seems endlessly quick: its jobs are claimed and given back, again and again."""
+    nap = in_children.register(yard)["nap"]
+    claims = heard(yard, JobsClaimed)
+    yard.enqueue_many([nap.new(seconds) for seconds in [0.0] * 20 + [0.02] * 100])
+    run(yard, processes=2)
+
+    assert sum(claim.count for claim in claims) <= 2 * 120
