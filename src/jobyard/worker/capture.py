@@ -16,22 +16,15 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO, cast
 
-import msgspec
-
 from jobyard.context import current_run
+from jobyard.model.logline import LONGEST, line_of
 from jobyard.model.messages import LogLine
 from jobyard.model.text import escape, shorten
-from jobyard.model.traceback.masks import masks
-from jobyard.model.traceback.reprs import Reprs
 
 __all__ = ["Capture", "LogBook", "PrintBuffer", "printed_line"]
 
-_LONGEST = 100_000
-"""Characters of one message."""
 _OVERHEAD = 100
 """What a line weighs besides its text."""
-
-_formatter = logging.Formatter()
 
 
 class LogBook:
@@ -174,7 +167,7 @@ class CaptureHandler(logging.Handler):
         if run.shop is not self._shop:
             return
         try:
-            run.log(_line(run.index, record, self._shop.options.mask))
+            run.log(line_of(record, run.index, self._shop.options.mask))
         except Exception:  # as logging does it: a record that cannot be formatted stops nobody
             self.handleError(record)
 
@@ -221,7 +214,7 @@ class PrintBuffer:
         """The lines that are complete now."""
         key = (logger, level)
         *lines, rest = (self._parts.get(key, "") + text).split("\n")
-        if len(rest) > _LONGEST:
+        if len(rest) > LONGEST:
             lines.append(rest)
             rest = ""
         self._parts[key] = rest
@@ -235,52 +228,12 @@ class PrintBuffer:
 
 def printed_line(op: int, logger: str, level: int, text: str) -> LogLine:
     """The line of a log that stands for a printed one."""
-    return LogLine(op, time.time_ns() // 1000, level, logger, shorten(escape(text), _LONGEST))
+    return LogLine(op, time.time_ns() // 1000, level, logger, shorten(escape(text), LONGEST))
 
 
 def _own(name: str) -> bool:
     """Whether a logger is the library's."""
     return name.startswith("jobyard") and name[7:8] in ("", ".")
-
-
-def _line(op: int, record: logging.LogRecord, mask: tuple[str, ...]) -> LogLine:
-    return LogLine(
-        op=op,
-        at=int(record.created * 1_000_000),
-        level=record.levelno,
-        logger=escape(record.name),
-        message=shorten(escape(record.getMessage()), _LONGEST),
-        traceback=_traceback(record),
-        data=_data(record, mask),
-    )
-
-
-def _traceback(record: logging.LogRecord) -> str | None:
-    if record.exc_info and record.exc_info[0] is not None:
-        return shorten(escape(_formatter.formatException(record.exc_info)), _LONGEST)
-    return shorten(escape(record.stack_info), _LONGEST) if record.stack_info else None
-
-
-def _data(record: logging.LogRecord, mask: tuple[str, ...]) -> str:
-    data: dict[str, Any] = {
-        "path": record.pathname,
-        "line": record.lineno,
-        "function": record.funcName,
-        "module": record.module,
-        "process": record.process,
-        "thread": record.threadName,
-    }
-    if record.args:
-        data["template"] = shorten(escape(str(record.msg)), _LONGEST)
-        data["args"] = _reprs(record.args, mask)
-    return msgspec.json.encode(data).decode()
-
-
-def _reprs(args: Any, mask: tuple[str, ...]) -> Any:
-    reprs = Reprs(masks(mask))
-    if isinstance(args, dict):
-        return {escape(str(name)): reprs.named(str(name), value) for name, value in args.items()}
-    return [reprs.of(value) for value in args]
 
 
 def _weight(line: LogLine) -> int:

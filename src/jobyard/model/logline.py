@@ -1,0 +1,61 @@
+"""A record of `logging` as a line of a job's log."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+
+from jobyard.model.messages import LogLine
+from jobyard.model.text import escape, shorten
+from jobyard.model.traceback.masks import masks
+from jobyard.model.traceback.reprs import Reprs
+
+__all__ = ["LONGEST", "line_of"]
+
+LONGEST = 100_000
+"""Characters of one message."""
+
+_formatter = logging.Formatter()
+
+
+def line_of(record: logging.LogRecord, op: int, mask: tuple[str, ...]) -> LogLine:
+    """The line that stands for a record. Its arguments become reprs, with what looks secret hidden by *mask*."""
+    return LogLine(
+        op=op,
+        at=int(record.created * 1_000_000),
+        level=record.levelno,
+        logger=escape(record.name),
+        message=shorten(escape(record.getMessage()), LONGEST),
+        traceback=_traceback(record),
+        data=_data(record, mask),
+    )
+
+
+def _traceback(record: logging.LogRecord) -> str | None:
+    if record.exc_info and record.exc_info[0] is not None:
+        return shorten(escape(_formatter.formatException(record.exc_info)), LONGEST)
+    return shorten(escape(record.stack_info), LONGEST) if record.stack_info else None
+
+
+def _data(record: logging.LogRecord, mask: tuple[str, ...]) -> str:
+    data: dict[str, Any] = {
+        "path": record.pathname,
+        "line": record.lineno,
+        "function": record.funcName,
+        "module": record.module,
+        "process": record.process,
+        "thread": record.threadName,
+    }
+    if record.args:
+        data["template"] = shorten(escape(str(record.msg)), LONGEST)
+        data["args"] = _reprs(record.args, mask)
+    return msgspec.json.encode(data).decode()
+
+
+def _reprs(args: Any, mask: tuple[str, ...]) -> Any:
+    reprs = Reprs(masks(mask))
+    if isinstance(args, dict):
+        return {escape(str(name)): reprs.named(str(name), value) for name, value in args.items()}
+    return [reprs.of(value) for value in args]
