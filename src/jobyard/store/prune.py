@@ -19,7 +19,7 @@ from jobyard.store.sql import statements
 if TYPE_CHECKING:
     from jobyard.store import Store
 
-__all__ = ["Pruned", "prune"]
+__all__ = ["Pruned", "delete_jobs", "log_ages", "prune"]
 
 _SECOND = 1_000_000
 _DAY = 86_400 * _SECOND
@@ -72,6 +72,22 @@ def prune(
     )
 
 
+def delete_jobs(tx: Transaction, dialect: str, ids: list[int]) -> None:
+    """Delete jobs with all that is theirs."""
+    values = {"ids": json_text(ids)}
+    jobs = statements(dialect, "jobs")
+    for statement in (jobs.delete, jobs.delete_ops, jobs.delete_attempts):
+        tx.execute(statement, values)
+    tx.execute(statements(dialect, "dependencies").delete, values)
+    for noun in ("log", "progress", "requests", "files", "builds"):
+        tx.execute(statements(dialect, noun).delete_of, values)
+
+
+def log_ages(now: int) -> dict[str, int]:
+    """Before which instant a log line of each level is old."""
+    return {level: now - days * _DAY for level, days in _LOG_DAYS.items()}
+
+
 @dataclass(slots=True)
 class _Sweep:
     """One run over the tables."""
@@ -97,7 +113,7 @@ class _Sweep:
             with self._transaction() as tx:
                 rows = tx.fetch(sql.prunable, values)
                 if rows and not self.dry_run:
-                    self._delete_jobs(tx, [id for id, _ in rows])
+                    delete_jobs(tx, self.store.driver.dialect, [id for id, _ in rows])
             if not rows:
                 break
             gone += len(rows)
@@ -122,7 +138,7 @@ class _Sweep:
     def log(self) -> int:
         """Log lines past the time of their level, a stretch of the table at a time: ids grow with time."""
         sql = statements(self.store.driver.dialect, "log")
-        ages: dict[str, Any] = {level: self.now - days * _DAY for level, days in _LOG_DAYS.items()}
+        ages = log_ages(self.now)
         gone, after = 0, 0
         while self._room(gone):
             with self._transaction() as tx:
@@ -133,15 +149,6 @@ class _Sweep:
                 gone += tx.fetch(sql.count_old, values)[0][0] if self.dry_run else tx.execute(sql.delete_old, values)
             after = last
         return gone
-
-    def _delete_jobs(self, tx: Transaction, ids: list[int]) -> None:
-        dialect, values = self.store.driver.dialect, {"ids": json_text(ids)}
-        jobs = statements(dialect, "jobs")
-        for statement in (jobs.delete, jobs.delete_ops, jobs.delete_attempts):
-            tx.execute(statement, values)
-        tx.execute(statements(dialect, "dependencies").delete, values)
-        for noun in ("log", "progress", "requests", "files"):
-            tx.execute(statements(dialect, noun).delete_of, values)
 
     def _transaction(self) -> AbstractContextManager[Transaction]:
         return self.store.read() if self.dry_run else self.store.transaction()

@@ -40,6 +40,19 @@ class Records:
         serial = self._jobs.hold(tx, id, epoch, len(lines))
         if serial is None:
             return False
+        self.add(tx, id, serial, lines, progress, now)
+        return True
+
+    def add(
+        self,
+        tx: Transaction,
+        id: int,
+        serial: int,
+        lines: Sequence[LogLine],
+        progress: Sequence[ProgressReport],
+        now: int,
+    ) -> None:
+        """Store lines, for which the serials after *serial* are reserved, and progress."""
         if lines:
             tx.execute_many(
                 self._log.add,
@@ -52,7 +65,6 @@ class Records:
             path = msgspec.json.encode(report.group).decode()
             values = {"current": report.current, "total": report.total, "status": report.status}
             tx.execute(self._progress.put, {"job": id, "path": path, "at": now, **values})
-        return True
 
     def log(self, tx: Transaction, id: int, newer_than: int | None = None, limit: int | None = None) -> list[LogEntry]:
         """The entries with a serial above *newer_than*, in order."""
@@ -65,8 +77,15 @@ class Records:
 
     def progress(self, tx: Transaction, id: int) -> list[ProgressReport]:
         """The newest figures of each group, a group before those below it."""
-        rows = tx.fetch(self._progress.of, {"job": id})
-        return sorted((ProgressReport(msgspec.json.decode(path), *values) for path, *values in rows), key=_group)
+        return sorted(_reports(tx.fetch(self._progress.of, {"job": id})), key=_group)
+
+    def progress_in_order(self, tx: Transaction, id: int) -> list[ProgressReport]:
+        """The same, in the order in which the groups were first reported."""
+        return _reports(tx.fetch(self._progress.in_order, {"job": id}))
+
+
+def _reports(rows: Sequence[Row]) -> list[ProgressReport]:
+    return [ProgressReport(msgspec.json.decode(path), *values) for path, *values in rows]
 
 
 def _group(report: ProgressReport) -> list[str]:

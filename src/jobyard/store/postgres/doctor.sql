@@ -3,7 +3,8 @@
 -- name: rows_without_job
 select distinct job from (
     select job from main.ops union all select job from main.attempts union all select job from main.progress
-    union all select job from main.log union all select job from main.files union all select child from main.dependencies) as rows
+    union all select job from main.log union all select job from main.files
+    union all select child from main.dependencies) as rows
 where job not in (select id from main.jobs) limit :limit
 
 -- name: missing_ops
@@ -63,11 +64,14 @@ select distinct c.id from main.dependencies d join main.jobs c on c.id = d.child
 where d.open = 1 and c.status = 2 and (p.id is null or p.ended_at < :swept) limit :limit
 
 -- name: progress_of_no_run
-select distinct j.id from main.jobs j join main.progress p on p.job = j.id where j.epoch = 0 limit :limit
+-- Of a build that was made by hand anybody may report, at any time.
+select distinct j.id from main.jobs j join main.progress p on p.job = j.id
+where j.epoch = 0 and not exists (select 1 from main.builds b where b.job = j.id and b.config is not null) limit :limit
 
 -- name: log_gaps
 select id from main.jobs
-where received_at > :logged and log_serial <> (select count(*) from main.log l where l.job = jobs.id) limit :limit
+where received_at > :logged and log_serial <> (select count(*) from main.log l where l.job = jobs.id)
+    and not exists (select 1 from main.builds b where b.job = jobs.id and b.log_pruned = 1) limit :limit
 
 -- name: log_of_other_op
 select distinct j.id from main.jobs j join main.log l on l.job = j.id where l.op < 0 or l.op >= j.op_count limit :limit

@@ -28,3 +28,38 @@ update builds set cleanup = null, cleanup_error = null where job = :job
 
 -- name: delete_of
 delete from builds where job in (select value from json_each(:ids))
+
+-- name: get_many
+select job, recipe, config, dependency_builds from builds where job in (select value from json_each(:jobs))
+
+-- name: latest
+select id from jobs where definition = :definition and status = 6 and attempt > 0 order by id desc limit 1
+
+-- name: report
+-- What is reported of a build by hand is a sign of life of the one who holds it so.
+update jobs set
+    log_serial = log_serial + :lines,
+    heartbeat = case when status in (4, 5) and worker is null and machine is null then :now else heartbeat end
+where id = :id and definition is not null
+returning log_serial, cursor
+
+-- name: silent
+-- Builds that are held by hand, have a heartbeat timeout, and have not been heard of for so long.
+select * from jobs
+where worker is null and machine is null and status in (4, 5) and heartbeat + json_extract(options, '$.heartbeat_timeout') * 1000000 < :now
+order by id
+
+-- name: needed_by
+-- Unfinished jobs that depend on this one.
+select c.id from dependencies d join jobs c on c.id = d.child
+where d.parent = :job and c.status < 6 order by c.id limit 1
+
+-- name: forget_latest
+-- Of the definition whose latest successful build is about to be deleted, the one before it becomes that.
+update definitions set (last_build, last_build_at) = (
+    select id, ended_at from jobs
+    where definition = :definition and status = 6 and attempt > 0 and id <> :job order by id desc limit 1)
+where name = :definition and last_build = :job
+
+-- name: mark_pruned
+update builds set log_pruned = 1 where job in (select value from json_each(:jobs))

@@ -63,11 +63,14 @@ select distinct c.id from dependencies d join jobs c on c.id = d.child left join
 where d.open = 1 and c.status = 2 and (p.id is null or p.ended_at < :swept) limit :limit
 
 -- name: progress_of_no_run
-select distinct j.id from jobs j join progress p on p.job = j.id where j.epoch = 0 limit :limit
+-- Of a build that was made by hand anybody may report, at any time.
+select distinct j.id from jobs j join progress p on p.job = j.id
+where j.epoch = 0 and not exists (select 1 from builds b where b.job = j.id and b.config is not null) limit :limit
 
 -- name: log_gaps
 select id from jobs
-where received_at > :logged and log_serial <> (select count(*) from log l where l.job = jobs.id) limit :limit
+where received_at > :logged and log_serial <> (select count(*) from log l where l.job = jobs.id)
+    and not exists (select 1 from builds b where b.job = jobs.id and b.log_pruned = 1) limit :limit
 
 -- name: log_of_other_op
 select distinct j.id from jobs j join log l on l.job = j.id where l.op < 0 or l.op >= j.op_count limit :limit

@@ -1,12 +1,17 @@
 -- name: put
-insert into progress (job, path, current, total, status, at)
-values (:job, :path, :current, :total, :status, :at)
+insert into progress (job, path, current, total, status, at, position)
+values (
+    :job, :path, :current, :total, :status, :at, (select count(*) from progress as known where known.job = :job))
 on conflict (job, path) do update set
     current = excluded.current, total = excluded.total, status = excluded.status, at = excluded.at
 where progress.at <= excluded.at
 
 -- name: of
 select path, current, total, status from progress where job = :job order by path
+
+-- name: in_order
+-- As they were first reported.
+select path, current, total, status from progress where job = :job order by position, path
 
 -- name: delete_of
 delete from progress where job in (select value from json_each(:ids))

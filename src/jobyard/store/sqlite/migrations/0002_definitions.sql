@@ -30,6 +30,7 @@ create index definition_dependencies_dependency on definition_dependencies (depe
 -- recipe: the options of the definition as they were when the build was made; config: what create_build was given.
 -- dependency_builds: JSON of the build of each direct dependency, by name. cleanup: the task that is called with the
 -- result before the build is deleted; cleanup_at and cleanup_error: its last call, if that was not the end of it.
+-- log_pruned: 1 where somebody has deleted lines of its log.
 create table builds (
     job integer primary key,
     recipe text,
@@ -37,7 +38,8 @@ create table builds (
     dependency_builds text,
     cleanup text,
     cleanup_at integer,
-    cleanup_error text
+    cleanup_error text,
+    log_pruned integer not null default 0
 ) strict;
 create index builds_cleanup on builds (job) where cleanup is not null;
 
@@ -61,3 +63,6 @@ create index events_machine on events (machine, id) where machine is not null;
 
 -- What foreign runners may be given.
 create index jobs_offered on jobs (queue, rank, id) where status = 1 and definition is not null;
+
+-- The place of a group among those of its job, in the order of their first reports.
+alter table progress add column position integer not null default 0;
