@@ -9,6 +9,7 @@ from tests.store.acts import claim, new, put, row, statuses
 from tests.store.processes import all_of, run
 
 from jobyard.store import open_store
+from jobyard.store.driver import Heed
 
 CLAIMS = """
     from jobyard.store import open_store
@@ -75,7 +76,7 @@ def test_a_commit_elsewhere_wakes_those_who_listen(store, url):
     forget = store.driver.listen(woken.set)
     assert woken.wait(10)  # once at the start: what came before is not missed
     woken.clear()
-    store.driver.rest(work=True)
+    store.driver.rest(Heed.JOBS)
     code = """
         from jobyard.store import open_store
         from tests.store.acts import put
@@ -208,6 +209,7 @@ class TestFork:
         code = """
             import os, threading
             from jobyard.store import open_store
+            from jobyard.store.driver import Heed
             from tests.store.acts import put
             store = open_store(url)
             heard = threading.Event()
@@ -215,7 +217,7 @@ class TestFork:
             assert heard.wait(10)
             for _ in range(3):
                 heard.clear()
-                store.driver.rest(work=True)
+                store.driver.rest(Heed.JOBS)
                 if (child := os.fork()) == 0:
                     put(store)
                     store.driver.notify(everywhere=True)

@@ -89,10 +89,10 @@ class Store:
         forget = [self._clock.subscribe(beat, first=True), self._clock.subscribe(wake)]
         return lambda: [each() for each in forget] and None
 
-    def transaction(self, *, durable: bool = True) -> AbstractContextManager[Transaction]:
+    def transaction(self, *, durable: bool = True, priority: bool = False) -> AbstractContextManager[Transaction]:
         """A write transaction, see `Driver.transaction`. The first use installs a SQLite file and checks the schema."""
         self.ensure()
-        return self.driver.transaction(durable=durable)
+        return self.driver.transaction(durable=durable, priority=priority)
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A short read transaction, see `Driver.read`."""

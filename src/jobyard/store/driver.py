@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from enum import IntEnum
 from typing import Any, Protocol
 
-__all__ = ["Driver", "Params", "Row", "Transaction"]
+__all__ = ["Driver", "Heed", "Params", "Row", "Transaction"]
 
 Params = Mapping[str, Any]
 Row = tuple[Any, ...]
+
+
+class Heed(IntEnum):
+    """What a listener that sleeps wants to be woken for; each includes those with a higher number."""
+
+    ANYTHING = 0
+    JOBS = 1
+    """Jobs to claim."""
+    REQUESTS = 2
+    """What is asked of workers: to cancel a job, to show its stack."""
 
 
 class Transaction(Protocol):
@@ -66,12 +77,15 @@ class Driver(Protocol):
     def read(self) -> AbstractContextManager[Transaction]:
         """A short read transaction: every statement in it sees the same state."""
 
-    def notify(self, *, everywhere: bool) -> None:
+    def notify(self, *, everywhere: bool, asked: bool = False) -> None:
         """
-        Say that something was committed. Call it after the commit.
+        Say that something was committed. Call it after the commit; it raises nothing.
 
-        The listeners of this process are told at once. With *everywhere*, those of other processes are too (there is
-        work for an idle worker); without, they find out by themselves within 50 ms.
+        The listeners of this process are told at once, those of others as soon as what they heed is there.
+
+        Args:
+            everywhere: there is work for an idle worker.
+            asked: there is a request to a worker, which may be busy.
         """
 
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
@@ -81,12 +95,9 @@ class Driver(Protocol):
         It is called from another thread, too often rather than too seldom, and must return at once.
         """
 
-    def rest(self, *, work: bool) -> bool:
+    def rest(self, heed: Heed) -> bool:
         """
         Say that a listener is about to sleep, so that who commits elsewhere takes the trouble to wake it.
-
-        Args:
-            work: it waits for jobs to claim; False: for what becomes of jobs.
 
         Returns:
             Whether to look once more before sleeping, since something may have been committed in between.

@@ -64,7 +64,7 @@ class Heartbeat:
         """Renew the heartbeat; a worker that finds itself lost is told."""
         began = time.monotonic()
         id, state = self._state()
-        with self._store.transaction() as tx:
+        with self._store.transaction(priority=True) as tx:
             now = self._store.now()
             alive = self._store.workers.beat(tx, id, state, now)
             self._station.beat(tx, now)

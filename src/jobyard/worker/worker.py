@@ -20,6 +20,7 @@ from jobyard.model.codec import Codec
 from jobyard.model.events import Emitter, StoreRetry, WorkerLost, WorkerStarted, WorkerStopped
 from jobyard.model.states import FINAL, Status
 from jobyard.store import Store
+from jobyard.store.driver import Heed
 from jobyard.store.filters import JobFilter, count_jobs
 from jobyard.task import Registry
 from jobyard.worker import wire
@@ -208,6 +209,7 @@ class Worker:
     def _loop(self, until_idle: bool) -> None:
         failures = 0
         next_due: int | None = None
+        heed = Heed.JOBS
         while not self._stops:
             if self._is_lost:
                 self._start_anew()
@@ -219,13 +221,16 @@ class Worker:
                     self._pause(failures)
                     continue
                 next_due = turn.next_due
+                heed = Heed.JOBS if turn.wanted > len(turn.claimed) else Heed.REQUESTS
                 if turn.full:
                     self._inbox.wake()
                 elif until_idle and not (turn.claimed or turn.ready or self._ledger or turn.enqueues):
                     return
                 continue
             self._take_late_back()
-            if not self._inbox.wait(self._sleep(next_due)) and self._is_time(next_due):
+            if self._store.driver.rest(heed):
+                self._inbox.wake()
+            elif not self._inbox.wait(self._sleep(next_due)) and self._is_time(next_due):
                 self._inbox.wake()
 
     def _drain(self) -> None:

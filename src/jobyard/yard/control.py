@@ -180,9 +180,7 @@ class JobControl:
                 store=store.location,
                 paused=queue.paused,
                 workers=[
-                    WorkerFacts(
-                        w.name, _names(w.queues), frozenset(w.tasks), w.machine not in off, held, w.concurrency
-                    )
+                    WorkerFacts(w.name, _names(w.queues), frozenset(w.tasks), w.machine not in off, held, w.concurrency)
                     for w, held in workers
                 ],
                 parents=[
@@ -212,7 +210,7 @@ class JobControl:
             return StackTrace.from_json(stored)
         with store.transaction() as tx:
             request = store.requests.ask(tx, "stack", row, store.now())
-        store.driver.notify(everywhere=True)
+        store.driver.notify(everywhere=False, asked=True)
         return StackTrace.from_json(self._answer(id, request, timeout))
 
     def _answer(self, id: int, request: int, timeout: float) -> str:
@@ -241,7 +239,7 @@ class JobControl:
 
     def _tell(self, effect: Effect) -> None:
         if effect.ready or effect.asked or effect.ended:
-            self._store.driver.notify(everywhere=effect.ready or effect.asked)
+            self._store.driver.notify(everywhere=effect.ready, asked=effect.asked)
 
     def _op(self, row: OpRow, status: Status) -> Op:
         args, kwargs = self._arguments(row)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from jobyard.errors import WaitTimeout
-from jobyard.store.driver import Driver
+from jobyard.store.driver import Driver, Heed
 
 __all__ = ["auntil", "still_running", "until"]
 
@@ -40,7 +40,8 @@ def until(driver: Driver, look: Callable[[], T | None], timeout: float | None) -
                 return found
             if deadline is not None and looked_at >= deadline:
                 return None
-            changed.wait(_pause(deadline, looked_at))
+            if not driver.rest(Heed.ANYTHING):
+                changed.wait(_pause(deadline, looked_at))
             changed.clear()
             time.sleep(max(0.0, looked_at + _READ_EVERY - time.monotonic()))
     finally:
@@ -68,8 +69,9 @@ async def auntil(driver: Driver, look: Callable[[], T | None], timeout: float | 
                 return found
             if deadline is not None and looked_at >= deadline:
                 return None
-            with suppress(TimeoutError):
-                await asyncio.wait_for(changed.wait(), _pause(deadline, looked_at))
+            if not await asyncio.to_thread(driver.rest, Heed.ANYTHING):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), _pause(deadline, looked_at))
             changed.clear()
             await asyncio.sleep(max(0.0, looked_at + _READ_EVERY - time.monotonic()))
     finally:

@@ -48,7 +48,8 @@ H = TypeVar("H", bound=Happening)
 F = TypeVar("F", bound=Callable[[], object])
 
 _log = logging.getLogger("jobyard")
-_READY = frozenset({CODES["queued"]})
+_READY = frozenset({CODES["queued"], CODES["scheduled"]})
+"""Workers are told of scheduled jobs too: those that sleep until the next due one must know of an earlier one."""
 _COUNTED = ("queue", "status", "task", "definition", "requester", "priority")
 _FOUND = TypeVar("_FOUND")
 

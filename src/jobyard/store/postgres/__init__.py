@@ -16,7 +16,7 @@ from psycopg import Connection, RawCursor
 from psycopg.conninfo import conninfo_to_dict
 
 from jobyard.errors import StoreError, StoreUnavailable
-from jobyard.store.driver import Params, Row
+from jobyard.store.driver import Heed, Params, Row
 from jobyard.store.postgres.clock import Clock
 from jobyard.store.postgres.connect import Target
 from jobyard.store.postgres.facts import facts_of
@@ -34,12 +34,12 @@ _REST_AGAIN = 4.0
 _ASK_AGAIN = 0.1
 _TAKE_MARKS = """
 with found as materialized (
-    select listener, work from main.idle where :work or not work for update skip locked),
+    select listener, heed from main.idle where heed <= :heed for update skip locked),
 taken as (
-    delete from main.idle using found where idle.listener = found.listener and idle.work = found.work returning 1)
+    delete from main.idle using found where idle.listener = found.listener and idle.heed = found.heed returning 1)
 select pg_notify(:channel, '') where exists (select from taken)
 """
-_LEAVE_MARK = "insert into main.idle (listener, work) values (:listener, :work) on conflict do nothing"
+_LEAVE_MARK = "insert into main.idle (listener, heed) values (:listener, :heed) on conflict do nothing"
 _STATUS = "select pg_xact_status(:number::text::xid8)"
 
 
@@ -91,11 +91,13 @@ class PostgresDriver:
     def read(self) -> AbstractContextManager[PostgresTransaction]:
         return self._transaction(self._read)
 
-    def notify(self, *, everywhere: bool) -> None:
+    def notify(self, *, everywhere: bool, asked: bool = False) -> None:
+        self._forget_the_parents()
         self._listener.tell()
         if self.notifies:
+            heed = Heed.REQUESTS if asked else Heed.JOBS if everywhere else Heed.ANYTHING
             try:
-                self._run(_TAKE_MARKS, {"work": everywhere, "channel": self.channel})
+                self._run(_TAKE_MARKS, {"heed": heed.value, "channel": self.channel})
             except StoreError as error:  # what it tells of is committed; sleepers will look by themselves
                 _log.debug("nobody could be notified: %s", error)
 
@@ -103,14 +105,17 @@ class PostgresDriver:
         self._forget_the_parents()
         return self._listener.listen(callback)
 
-    def rest(self, *, work: bool) -> bool:
+    def rest(self, heed: Heed) -> bool:
         self._forget_the_parents()
         now = time.monotonic()
         with self._marking:
-            if not self._listener.is_on or now - self._marked.get(work, float("-inf")) < _REST_AGAIN:
+            if not self._listener.is_on or now - self._marked.get(heed, float("-inf")) < _REST_AGAIN:
                 return False
-            self._marked[work] = now
-        self._run(_LEAVE_MARK, {"listener": self._name, "work": work})
+            self._marked[heed] = now
+        try:
+            self._run(_LEAVE_MARK, {"listener": self._name, "heed": heed.value})
+        except StoreError as error:
+            _log.debug("no mark could be left: %s", error)
         return True
 
     def facts(self) -> dict[str, Any]:
@@ -196,7 +201,7 @@ class PostgresDriver:
         self._pool = Pool(self._connect, self._location, size=self._size, timeout=self._target.busy_timeout)
         self._name = secrets.token_hex(8)
         self._marking = threading.Lock()
-        self._marked: dict[bool, float] = {}
+        self._marked: dict[Heed, float] = {}
         self._listener = Listener(self._target, self.channel, self._marked.clear, serve=self.notifies)
 
     def _forget_the_parents(self) -> None:

@@ -28,7 +28,7 @@ update main.builds set cleanup_error = :error where job = :job
 update main.builds set cleanup = null, cleanup_error = null where job = :job
 
 -- name: delete_of
-delete from main.builds where job = any(array(select value::bigint from json_array_elements_text(:ids::json)))
+delete from main.builds where job = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
 
 -- name: get_many
 select job, recipe, config, dependency_builds from main.builds where job = any(array(select value::bigint from json_array_elements_text(:jobs::json)))

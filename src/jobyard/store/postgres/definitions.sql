@@ -5,12 +5,12 @@ select * from main.definitions order by position, name
 select * from main.definitions where name = :name
 
 -- name: get_many
-select * from main.definitions where name = any(array(select json_array_elements_text(:names::json))) order by name
+select * from main.definitions where name = any(array(select json_array_elements_text(:names::text::json))) order by name
 
 -- name: lock
 -- In the order of their names, so that two transactions that need the same ones do not wait for each other.
 select * from main.definitions
-where name = any(array(select json_array_elements_text(:names::json))) order by name for update
+where name = any(array(select json_array_elements_text(:names::text::json))) order by name for update
 
 -- name: last_position
 select coalesce(max(position), 0) from main.definitions
@@ -38,14 +38,14 @@ insert into main.definition_dependencies (definition, dependency, position) valu
 
 -- name: delete_dependencies
 delete from main.definition_dependencies
-where definition = any(array(select json_array_elements_text(:names::json)))
+where definition = any(array(select json_array_elements_text(:names::text::json)))
 
 -- name: dependencies
 select definition, dependency from main.definition_dependencies order by definition, position
 
 -- name: last_builds
 select name, last_build from main.definitions
-where name = any(array(select json_array_elements_text(:names::json))) and last_build is not null
+where name = any(array(select json_array_elements_text(:names::text::json))) and last_build is not null
 
 -- name: holders
 -- The unfinished job of each recurrence.

@@ -5,11 +5,11 @@ select * from unnest(:parent::bigint[], :child::bigint[], :accepted::integer[], 
 -- name: open_of
 -- The open edges out of these parents.
 select parent, child, accepted from main.dependencies
-where parent = any(array(select value::bigint from json_array_elements_text(:ids::json))) and open = 1
+where parent = any(array(select value::bigint from json_array_elements_text(:ids::text::json))) and open = 1
 
 -- name: close
 update main.dependencies set open = 0
-where parent = any(array(select value::bigint from json_array_elements_text(:ids::json))) and open = 1
+where parent = any(array(select value::bigint from json_array_elements_text(:ids::text::json))) and open = 1
 
 -- name: set_open
 update main.dependencies set open = :open where parent = :parent and child = :child
@@ -34,5 +34,5 @@ where d.open = 1 and j.status >= 6 limit :limit
 
 -- name: delete
 delete from main.dependencies
-where child = any(array(select value::bigint from json_array_elements_text(:ids::json)))
-    or parent = any(array(select value::bigint from json_array_elements_text(:ids::json)))
+where child = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
+    or parent = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))

@@ -6,4 +6,4 @@ on conflict (job) do update set data = excluded.data, at = excluded.at
 select data from main.files where job = :job
 
 -- name: delete_of
-delete from main.files where job = any(array(select value::bigint from json_array_elements_text(:ids::json)))
+delete from main.files where job = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))

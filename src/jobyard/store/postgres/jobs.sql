@@ -105,21 +105,21 @@ select * from main.jobs where id = :id
 select * from main.jobs where id = :id for no key update
 
 -- name: get_many
-select * from main.jobs where id = any(array(select value::bigint from json_array_elements_text(:ids::json)))
+select * from main.jobs where id = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
 
 -- name: lock_many
-select * from main.jobs where id = any(array(select value::bigint from json_array_elements_text(:ids::json)))
+select * from main.jobs where id = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
 order by id for no key update
 
 -- name: parents
 select id, status, queue, task from main.jobs
-where id = any(array(select value::bigint from json_array_elements_text(:ids::json))) order by id
+where id = any(array(select value::bigint from json_array_elements_text(:ids::text::json))) order by id
 
 -- name: parents_for_update
 -- Differs from SQLite: the rows are locked, in the order of their ids, so that none of them ends before the edge out
 -- of it is committed.
 select id, status, queue, task from main.jobs
-where id = any(array(select value::bigint from json_array_elements_text(:ids::json))) order by id for share
+where id = any(array(select value::bigint from json_array_elements_text(:ids::text::json))) order by id for share
 
 -- name: promote
 -- Jobs whose due has come become queued, the earliest first.
@@ -144,7 +144,7 @@ select queue from ready where queue is not null
 with candidates as materialized (
     select id from main.jobs
     where queue = :queue and status = 1
-        and task = any(array(select value from json_array_elements_text(:tasks::json)))
+        and task = any(array(select value from json_array_elements_text(:tasks::text::json)))
     order by rank, id limit :limit for no key update skip locked)
 update main.jobs set
     status = 4, epoch = epoch + 1, attempt = attempt + 1, worker = :worker, started_at = :now, exec_at = null,
@@ -156,7 +156,7 @@ returning *
 -- name: candidates
 select rank, id from main.jobs
 where queue = :queue and status = 1
-    and task = any(array(select value from json_array_elements_text(:tasks::json)))
+    and task = any(array(select value from json_array_elements_text(:tasks::text::json)))
 order by rank, id limit :limit for no key update skip locked
 
 -- name: claim_ids
@@ -164,21 +164,21 @@ update main.jobs set
     status = 4, epoch = epoch + 1, attempt = attempt + 1, worker = :worker, started_at = :now, exec_at = null,
     ended_at = null, machine = null, heartbeat = null, logtail = null,
     unique_key = case when unique_until = 0 then null else unique_key end
-where id = any(array(select value::bigint from json_array_elements_text(:ids::json))) and status = 1
+where id = any(array(select value::bigint from json_array_elements_text(:ids::text::json))) and status = 1
 returning *
 
 -- name: any_ready
 select exists (
     select 1 from main.jobs
     where queue = :queue and status = 1
-        and task = any(array(select value from json_array_elements_text(:tasks::json))))
+        and task = any(array(select value from json_array_elements_text(:tasks::text::json))))
 
 -- name: finish
 -- rows: [id, epoch, status, result, error, exec_at, allowed]; allowed is 5 where a canceling job may end so, else 4.
 update main.jobs set
     status = (r ->> 2)::smallint, result = r ->> 3, error = r ->> 4, exec_at = coalesce((r ->> 5)::bigint, exec_at),
     ended_at = :now, unique_key = case when unique_until > 0 then unique_key end
-from json_array_elements(:rows::json) as r
+from json_array_elements(:rows::text::json) as r
 where jobs.id = (r ->> 0)::bigint and jobs.epoch = (r ->> 1)::bigint and jobs.status between 4 and (r ->> 6)::smallint
 returning jobs.id
 
@@ -189,7 +189,7 @@ update main.jobs set
     status = (r ->> 2)::smallint, due = (r ->> 3)::bigint, rank = (r ->> 4)::bigint, attempt = (r ->> 5)::integer,
     failures = (r ->> 6)::integer, crashes = (r ->> 7)::integer, error = r ->> 8, task = r ->> 9, options = r ->> 10,
     epoch = jobs.epoch + 1, worker = null, exec_at = null
-from json_array_elements(:rows::json) as r
+from json_array_elements(:rows::text::json) as r
 where jobs.id = (r ->> 0)::bigint and jobs.epoch = (r ->> 1)::bigint and jobs.status = 4
 returning jobs.id
 
@@ -230,7 +230,7 @@ order by id limit :limit for no key update skip locked
 -- name: lower_open_parents
 -- rows: [child, number of edges that closed]. A child that has ended meanwhile counts nothing.
 with r as materialized (
-    select (r ->> 0)::bigint as id, (r ->> 1)::integer as closed from json_array_elements(:rows::json) as r),
+    select (r ->> 0)::bigint as id, (r ->> 1)::integer as closed from json_array_elements(:rows::text::json) as r),
 locked as materialized (
     select id from main.jobs where id = any(array(select id from r)) and status in (2, 3)
     order by id for no key update)
@@ -239,7 +239,7 @@ from r where jobs.id = r.id and jobs.id = any(array(select id from locked))
 
 -- name: wake
 update main.jobs set status = case when due <= :now then 1 else 0 end
-where id = any(array(select value::bigint from json_array_elements_text(:ids::json)))
+where id = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
     and status = 2 and open_parents = 0
 
 -- name: count_ready
@@ -252,7 +252,7 @@ select (select count(*) from main.jobs where status = 1) + (select count(*) from
 
 -- name: rerank
 with r as materialized (
-    select (r ->> 0)::bigint as id, (r ->> 1)::bigint as rank from json_array_elements(:rows::json) as r),
+    select (r ->> 0)::bigint as id, (r ->> 1)::bigint as rank from json_array_elements(:rows::text::json) as r),
 locked as materialized (
     select id from main.jobs where id = any(array(select id from r)) and status < 4 order by id for no key update)
 update main.jobs set rank = r.rank from r where jobs.id = r.id and jobs.id = any(array(select id from locked))
@@ -272,7 +272,7 @@ where j.ended_at >= :ended_at and (j.ended_at, j.id) > (:ended_at, :id) and j.en
 order by j.ended_at, j.id limit :limit
 
 -- name: delete
-delete from main.jobs where id = any(array(select value::bigint from json_array_elements_text(:ids::json)))
+delete from main.jobs where id = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
 
 -- name: insert_ops
 insert into main.ops (job, idx, task, args, refs, priority)
@@ -280,11 +280,11 @@ select * from unnest(
     :job::bigint[], :idx::integer[], :task::text[], :args::text[], :refs::text[], :priority::smallint[])
 
 -- name: ops
-select * from main.ops where job = any(array(select value::bigint from json_array_elements_text(:ids::json)))
+select * from main.ops where job = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
 order by job, idx
 
 -- name: delete_ops
-delete from main.ops where job = any(array(select value::bigint from json_array_elements_text(:ids::json)))
+delete from main.ops where job = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
 
 -- name: change_op
 update main.ops set
@@ -305,7 +305,7 @@ on conflict (job, number) do update set
 select * from main.attempts where job = :job order by number
 
 -- name: delete_attempts
-delete from main.attempts where job = any(array(select value::bigint from json_array_elements_text(:ids::json)))
+delete from main.attempts where job = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
 
 -- name: add_token
 insert into main.tokens (token, job, at) values (:token, :job, :at) on conflict (token) do nothing returning job
@@ -329,7 +329,7 @@ select count(*) from main.tokens where at < :before and not exists (select 1 fro
 -- What was returned by hand is stored without regard to the annotations of the task, and so has none.
 select j.id, case when j.worker is null and b.config is not null then '' else j.task end, j.result
 from main.jobs j left join main.builds b on b.job = j.id
-where j.id = any(array(select value::bigint from json_array_elements_text(:ids::json)))
+where j.id = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
 
 -- name: set_options
 update main.jobs set options = :options where id = :id

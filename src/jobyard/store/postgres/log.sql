@@ -13,7 +13,7 @@ select job, serial, op, at, level, logger, message, traceback, data, id from mai
 where job = :job order by serial desc limit :limit
 
 -- name: delete_of
-delete from main.log where job = any(array(select value::bigint from json_array_elements_text(:ids::json)))
+delete from main.log where job = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
 
 -- name: stretch
 -- The next stretch of the table by id, which is the order of time: what is old enough for its level goes, the rest is

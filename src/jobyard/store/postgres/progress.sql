@@ -14,4 +14,4 @@ select path, current, total, status from main.progress where job = :job order by
 select path, current, total, status from main.progress where job = :job order by position, path
 
 -- name: delete_of
-delete from main.progress where job = any(array(select value::bigint from json_array_elements_text(:ids::json)))
+delete from main.progress where job = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))

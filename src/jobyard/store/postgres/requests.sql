@@ -18,7 +18,7 @@ insert into main.requests (kind, job, epoch, worker, at, answer, answered_at)
 values (:kind, :job, :epoch, :worker, :at, :answer, :at)
 
 -- name: delete_of
-delete from main.requests where job = any(array(select value::bigint from json_array_elements_text(:ids::json)))
+delete from main.requests where job = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
 
 -- name: delete_old
 delete from main.requests where id in (

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jobyard.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
-from jobyard.store.driver import Params, Row
+from jobyard.store.driver import Heed, Params, Row
 from jobyard.store.sql import positional
 from jobyard.store.sqlite.filesystem import filesystem_of, network_filesystem
 from jobyard.store.sqlite.forks import closed_at_forks
@@ -178,13 +178,13 @@ class SqliteDriver:
         else:
             reader.close()
 
-    def notify(self, *, everywhere: bool) -> None:
-        self._wake.notify(everywhere=everywhere)
+    def notify(self, *, everywhere: bool, asked: bool = False) -> None:
+        self._wake.notify(everywhere=everywhere or asked)
 
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
         return self._wake.listen(callback)
 
-    def rest(self, *, work: bool) -> bool:
+    def rest(self, heed: Heed) -> bool:
         return False  # listeners are woken whether they sleep or not
 
     def qualified(self, statement: str) -> str:

@@ -176,9 +176,9 @@ create table main.progress (
 ) with (fillfactor = 70);
 
 -- Differs from SQLite, where listeners of other processes are found as sockets: a row for each listener that sleeps.
--- Whoever commits takes it off and notifies only then. Unlogged: after a crash of the server all look again anyway.
+-- Whoever commits what it heeds takes it off, and notifies only then. Unlogged: after a crash of the server all look again anyway.
 create unlogged table main.idle (
     listener text collate "C" not null,
-    work boolean not null,
-    primary key (listener, work)
+    heed smallint not null,
+    primary key (listener, heed)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
