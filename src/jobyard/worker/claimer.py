@@ -117,6 +117,8 @@ class Claimer:
         self._recent: set[str] = set()
         self._asked: set[int] = set()
         self._known_queues: dict[str, Queue] = {}
+        self._in_doubt = False
+        """Whether the last turn failed."""
 
     def turn(self, messages: list[Any]) -> Turn:
         """Write what *messages* report, claim, and hand out. If the store refuses, nothing was done."""
@@ -127,7 +129,9 @@ class Claimer:
                 self._act(tx, turn, self._store.now())
         except BaseException:
             turn.undo()
+            self._in_doubt = True
             raise
+        self._in_doubt = False
         self._after(turn)
         return turn
 
@@ -188,10 +192,19 @@ class Claimer:
         self._known_queues = self._store.queues.all(tx)
         self._record(tx, turn, now)
         self._settling.settle(tx, turn, self._known_queues, now)
+        if self._in_doubt:
+            self._return_unknown(tx, turn, now)
         self._read_requests(tx, turn, now)
         if self._station.takes_jobs(tx, now) and self.claiming:
             self._claim(tx, turn, now)
         turn.next_due = self._store.jobs.next_due(tx)
+
+    def _return_unknown(self, tx: Transaction, turn: Turn, now: int) -> None:
+        """A commit that failed may have been carried out: jobs claimed by it are this worker's without its knowing."""
+        rows = [row for row in self._store.jobs.held_by(tx, self.id) if self._ledger.get(row.id, row.epoch) is None]
+        for held in self._ledger.claimed(tx, rows, self._known_queues, time.monotonic()):
+            item = self._ledger.settled(held, Outcome(*held.key, held.row.cursor, Ended.DRAINED))
+            self._settling.write(tx, [item], turn, self._known_queues, now)
 
     def _record(self, tx: Transaction, turn: Turn, now: int) -> None:
         """Log lines, progress and heartbeats of runs that go on, and the last ones of those that ended."""
