@@ -53,6 +53,10 @@ class Process:
         return self._popen.wait(timeout)
 
     @property
+    def is_alive(self) -> bool:
+        return self._popen.poll() is None
+
+    @property
     def children(self) -> list[psutil.Process]:
         return psutil.Process(self.pid).children(recursive=True)
 
@@ -71,9 +75,9 @@ class Site:
 
     def worker(self, **settings: Any) -> Process:
         """A worker that claims by now. Quick to be lost, and jobs outlive as many crashes as there may be."""
-        known = len(self._workers())
+        known = len(self.workers())
         process = self.start("worker", **settings)
-        eventually(lambda: len(self._workers()) > known, timeout=30)
+        eventually(lambda: len(self.workers()) > known, timeout=30)
         return process
 
     def start(self, *args: str, **settings: Any) -> Process:
@@ -90,6 +94,11 @@ class Site:
     def size(self, name: str) -> int:
         path = self.folder / name
         return path.stat().st_size if path.exists() else 0
+
+    def workers(self) -> list[Any]:
+        """The rows of all workers, oldest first."""
+        with self.yard.store.read() as tx:
+            return self.yard.store.workers.all(tx)
 
     def let_go(self) -> None:
         (self.folder / "go").touch()
@@ -110,11 +119,7 @@ class Site:
 
     def close(self) -> None:
         for process in self._started:
-            if process._popen.poll() is None:
+            if process.is_alive:
                 process.signal(signal.SIGCONT)
                 process.kill()
         self.yard.close()
-
-    def _workers(self) -> list[Any]:
-        with self.yard.store.read() as tx:
-            return self.yard.store.workers.all(tx)

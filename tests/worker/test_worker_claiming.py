@@ -391,3 +391,22 @@ def test_the_worker_says_what_it_is(yard):
     assert begun[0].worker == "ann's"
     assert job.refresh().worker == "ann's"
     assert repr(worker) == "<Worker ann's>"
+
+
+def test_a_worker_that_was_declared_lost_claims_nothing_before_it_has_started_anew(yard):
+    """It has not noticed yet: what the dead incarnation claimed would be nobody's."""
+
+    @yard.task
+    def noop() -> None: ...
+
+    with serving(yard) as server:
+        noop.enqueue().wait(10)
+        with yard.store.transaction() as tx:
+            [worker] = yard.store.workers.alive(tx)
+            yard.store.workers.end(tx, worker.id, "lost", yard.store.now())
+        jobs = [noop.enqueue() for _ in range(20)]
+        yard.wait(jobs, timeout=10)
+        with yard.store.read() as tx:
+            rows = yard.store.jobs.get_many(tx, [job.id for job in jobs])
+        assert worker.id not in {row.worker for row in rows.values()}
+        assert server.worker.running == 0

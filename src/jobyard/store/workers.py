@@ -60,6 +60,10 @@ class Workers:
         """Renew the heartbeat. False: this incarnation was declared lost."""
         return tx.execute(self._sql.beat, {"id": id, "state": state, "now": now}) == 1
 
+    def hold(self, tx: Transaction, id: int) -> bool:
+        """Whether this incarnation is alive, and stays so until the transaction ends."""
+        return bool(tx.fetch(self._sql.hold, {"id": id}))
+
     def end(self, tx: Transaction, id: int, state: str, now: int, *, before: int | None = None) -> bool:
         """
         Close an incarnation as ``stopped`` or ``lost``.

@@ -195,7 +195,8 @@ class Claimer:
         if self._in_doubt:
             self._return_unknown(tx, turn, now)
         self._read_requests(tx, turn, now)
-        if self._station.takes_jobs(tx, now) and self.claiming:
+        turn.lost = not self._store.workers.hold(tx, self.id)
+        if self._station.takes_jobs(tx, now) and self.claiming and not turn.lost:
             self._claim(tx, turn, now)
         turn.next_due = self._store.jobs.next_due(tx)
 

@@ -40,6 +40,8 @@ class Turn:
     next_due: int | None = None
     ready: bool = False
     wanted: int = 0
+    lost: bool = False
+    """Others think that this worker is dead: it may claim nothing."""
     _before: list[tuple[JobRow, JobRow]] = field(default_factory=list)
 
     @property

@@ -224,7 +224,7 @@ class Worker:
                 heed = Heed.JOBS if turn.wanted > len(turn.claimed) else Heed.REQUESTS
                 if turn.full:
                     self._inbox.wake()
-                elif until_idle and not (turn.claimed or turn.ready or self._ledger or turn.enqueues):
+                elif until_idle and not (turn.claimed or turn.ready or self._ledger or turn.enqueues or turn.lost):
                     return
                 continue
             self._take_late_back()
@@ -272,6 +272,8 @@ class Worker:
         try:
             turn = self._claimer.turn(messages)
             self._looked = time.monotonic()
+            if turn.lost:
+                self._found_lost()
             return turn
         except SchemaOutOfDate:
             raise
@@ -327,7 +329,7 @@ class Worker:
             _log.warning("could not sign off: %s; after lost_after others will take its jobs", error)
 
     def _found_lost(self) -> None:
-        """Called by the heartbeat: others think that this worker is dead, and have its jobs."""
+        """Others think that this worker is dead, and have its jobs."""
         self._is_lost = True
         self._inbox.wake()
 

@@ -6,6 +6,10 @@ returning id
 -- name: beat
 update main.workers set heartbeat = :now, state = :state where id = :id and state in ('running', 'stopping')
 
+-- name: hold
+-- The fence of a claim: whether this incarnation is alive. Locked: a reclaim that would declare it lost waits until this transaction has ended.
+select 1 from main.workers where id = :id and state in ('running', 'stopping') for share
+
 -- name: lost
 select * from main.workers where state in ('running', 'stopping') and heartbeat < :before order by id
 

@@ -6,6 +6,10 @@ returning id
 -- name: beat
 update workers set heartbeat = :now, state = :state where id = :id and state in ('running', 'stopping')
 
+-- name: hold
+-- The fence of a claim: whether this incarnation is alive. In this transaction nobody else writes.
+select 1 from workers where id = :id and state in ('running', 'stopping')
+
 -- name: lost
 select * from workers where state in ('running', 'stopping') and heartbeat < :before order by id
 
