@@ -161,23 +161,33 @@ class Workflow:
         self._tell(ready=True)
         return self._fresh(job) if started else self._fresh(row.id)
 
-    def update_heartbeat(self, job: Job[Any] | int, logtail: str = "") -> Job[Any]:
+    def update_heartbeat(self, job: Job[Any] | int, logtail: str = "", *, epoch: int | None = None) -> Job[Any]:
         """
         Say that a job still runs, and keep the last few lines of its output for people to see.
 
         Look at the status of the returned job: if it is ``canceling``, end the run and finish it as ``killed``.
+
+        Args:
+            job: object or id.
+            logtail: replaces the lines that were kept before.
+            epoch: of the run that is meant; by default that of the object.
 
         Raises:
             PreconditionFailed: it does not run, or was reclaimed from this run.
         """
         with self._store.transaction() as tx:
             now = self._store.now()
-            row = self._held(tx, job, now)
+            row = self._held(tx, job, now, epoch)
             self._store.jobs.beat(tx, row.id, row.epoch, logtail, now)
         return self._fresh(job)
 
     def finish_job(
-        self, job: Job[Any] | int, status: ResultStatus | str, logfile: bytes | str | BinaryIO | None = None
+        self,
+        job: Job[Any] | int,
+        status: ResultStatus | str,
+        logfile: bytes | str | BinaryIO | None = None,
+        *,
+        epoch: int | None = None,
     ) -> Job[Any]:
         """
         End a running job: it becomes a result of its definition, which gets its next job.
@@ -187,6 +197,7 @@ class Workflow:
             status: how the run ended. The three ``success`` ones make the job succeeded, ``killed`` makes it canceled,
                 all others failed; the retry policy of the task does not apply.
             logfile: what the run has said, as bytes, text or an open file; None or empty for no log.
+            epoch: of the run that is meant; by default that of the object.
 
         Raises:
             BadArguments: there is no such result status.
@@ -195,7 +206,7 @@ class Workflow:
         result, log = _result_status(status), _bytes(logfile)
         with self._store.transaction() as tx:
             now = self._store.now()
-            row = self._held(tx, job, now)
+            row = self._held(tx, job, now, epoch)
             if result is ResultStatus.KILLED:
                 self._event(tx, "kill", row, now)
             settlement = self._end(tx, row, result, now)
@@ -270,12 +281,14 @@ class Workflow:
     def _row(self, tx: Transaction, job: Job[Any] | int, now: int) -> JobRow:
         return as_read(self._store.jobs.lock(tx, job.id if isinstance(job, Job) else job), now)
 
-    def _held(self, tx: Transaction, job: Job[Any] | int, now: int) -> JobRow:
+    def _held(self, tx: Transaction, job: Job[Any] | int, now: int, epoch: int | None = None) -> JobRow:
         """The row of a running job, if the run that is meant still has it."""
         row = self._row(tx, job, now)
         if STATUSES[row.status] not in HELD:
             raise _refused(f"{_what(row)} is {_state(row)}, not running")
-        if isinstance(job, Job) and job.status in HELD and job.epoch != row.epoch:
+        if epoch is None and isinstance(job, Job) and job.status in HELD:
+            epoch = job.epoch
+        if epoch is not None and epoch != row.epoch:
             raise _refused(f"{_what(row)} is {_state(row)}, but was reclaimed from this run and is another's")
         return row
 

@@ -19,7 +19,7 @@ from jobyard.store.events import EventFilter
 if TYPE_CHECKING:
     from jobyard.model.events import Event
 
-__all__ = ["command"]
+__all__ = ["command", "event_line"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -100,11 +100,12 @@ def follow(session: Session, /, as_json: bool, **chosen: Any) -> None:
             if as_json:
                 output.print_json(event, indent=False)
             else:
-                output.line(_line(event))
+                output.line(event_line(event))
         time.sleep(_LOOK_EVERY)
 
 
-def _line(event: Event) -> str:
+def event_line(event: Event) -> str:
+    """An event in one line."""
     words = (
         format.instant(event.at),
         event.kind,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobyard.cli import format, output
-from jobyard.cli.command import Noun, json_option
+from jobyard.cli.command import Noun, json_option, setting_options
 from jobyard.cli.params import duration
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import cell
@@ -21,6 +21,7 @@ __all__ = ["command"]
 
 _SHOWN = (*[status for status in Status if status in UNFINISHED], Status.FAILED)
 _OFF = ("off", "none")
+_user = setting_options(("user",))
 _names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
 
 
@@ -62,6 +63,7 @@ def list_queues(session: Session, /, as_json: bool) -> None:
 
 @command.command("pause")
 @_names
+@_user
 @json_option
 @pass_session
 def pause(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
@@ -77,6 +79,7 @@ def pause(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
 
 @command.command("resume")
 @_names
+@_user
 @json_option
 @pass_session
 def resume(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
@@ -92,6 +95,7 @@ def resume(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
 
 @command.command("drain")
 @_names
+@_user
 @json_option
 @pass_session
 def drain(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
@@ -111,6 +115,7 @@ def drain(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
 @click.option("--retry", metavar="N", help="Attempts in all.")
 @click.option("--timeout", metavar="DURATION", help="How long an attempt may take.")
 @click.option("--aging", metavar="DURATION", help="The wait that counts as one step more urgent.")
+@_user
 @json_option
 @pass_session
 def set_options(session: Session, /, name: str, as_json: bool, **given: str | None) -> None:

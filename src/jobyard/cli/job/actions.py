@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobyard.cli import format, output
-from jobyard.cli.command import Command, json_option
+from jobyard.cli.command import Command, json_option, setting_options
 from jobyard.cli.failure import FAILED, Failure
 from jobyard.cli.job.filters import JobChoice, choice_options
 from jobyard.cli.params import job_id
@@ -30,6 +30,7 @@ Action = Callable[["Job[Any]"], tuple[bool, str]]
 
 _ids = click.argument("ids", metavar="ID...", type=job_id, nargs=-1, required=True)
 _ids_or_filters = click.argument("ids", metavar="[ID...]", type=job_id, nargs=-1)
+_user = setting_options(("user",))
 _dry_run = click.option("--dry-run", is_flag=True, help="Only say which jobs it would be.")
 
 
@@ -37,6 +38,7 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Only say which jobs it 
 @_ids_or_filters
 @choice_options
 @_dry_run
+@_user
 @json_option
 @pass_session
 def cancel(session: Session, /, ids: tuple[int, ...], dry_run: bool, as_json: bool, **chosen: Any) -> None:
@@ -59,6 +61,7 @@ def cancel(session: Session, /, ids: tuple[int, ...], dry_run: bool, as_json: bo
 @_ids_or_filters
 @choice_options
 @_dry_run
+@_user
 @json_option
 @pass_session
 def retry(session: Session, /, ids: tuple[int, ...], dry_run: bool, as_json: bool, **chosen: Any) -> None:
@@ -78,6 +81,7 @@ def retry(session: Session, /, ids: tuple[int, ...], dry_run: bool, as_json: boo
 
 @click.command(cls=Command)
 @_ids
+@_user
 @json_option
 @pass_session
 def suspend(session: Session, /, ids: tuple[int, ...], as_json: bool) -> None:
@@ -93,6 +97,7 @@ def suspend(session: Session, /, ids: tuple[int, ...], as_json: bool) -> None:
 
 @click.command(cls=Command)
 @_ids
+@_user
 @json_option
 @pass_session
 def resume(session: Session, /, ids: tuple[int, ...], as_json: bool) -> None:
@@ -108,6 +113,7 @@ def resume(session: Session, /, ids: tuple[int, ...], as_json: bool) -> None:
 
 @click.command("run-now", cls=Command)
 @_ids
+@_user
 @json_option
 @pass_session
 def run_now(session: Session, /, ids: tuple[int, ...], as_json: bool) -> None:
@@ -124,6 +130,7 @@ def run_now(session: Session, /, ids: tuple[int, ...], as_json: bool) -> None:
 @click.command(cls=Command, context_settings={"ignore_unknown_options": True})
 @_ids
 @click.argument("priority", type=click.IntRange(-20, 19))
+@_user
 @json_option
 @pass_session
 def priority(session: Session, /, ids: tuple[int, ...], priority: int, as_json: bool) -> None:
