@@ -6,7 +6,8 @@ Every exception of jobyard, in one tree, sorted by who must act.
     JobyardError
     ├── UsageError (ValueError)         the caller: mend the call
     │   ├── BadArguments                a value does not fit the task, the option or the setting
-    │   │   └── PayloadTooLarge
+    │   │   ├── PayloadTooLarge
+    │   │   └── BadDefinitions          a file of definitions has faults; each is listed with its line
     │   ├── BadResult                   the task returned what cannot be stored
     │   ├── UnknownJob, UnknownTask, UnknownQueue, UnknownDefinition,
     │   │   UnknownMachine, UnknownField   (LookupError)
@@ -30,6 +31,7 @@ Every exception of jobyard, in one tree, sorted by who must act.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BadArguments",
+    "BadDefinitions",
     "BadResult",
     "CancelJob",
     "ConfigError",
@@ -88,6 +91,14 @@ class BadArguments(UsageError):
 
 class PayloadTooLarge(BadArguments):
     """An argument or result is larger than `max_payload`."""
+
+
+class BadDefinitions(BadArguments):
+    """Definitions to be stored have faults, and nothing of them was stored; `faults` has each, with its line."""
+
+    def __init__(self, message: str, faults: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.faults = list(faults)
 
 
 class BadResult(UsageError):

@@ -15,7 +15,7 @@ import msgspec
 from jobyard.model.messages import Ended
 from jobyard.model.references import Ref
 from jobyard.model.retry import Retry
-from jobyard.model.schedule import Schedule
+from jobyard.model.schedule import Schedule, next_slot
 from jobyard.model.states import Status
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Run",
     "ResultStatus",
     "TaskSays",
+    "first_slot",
     "fitting",
     "recorded",
     "recurrence_key",
@@ -215,3 +216,17 @@ def recorded(row: DefinitionRow, run: Run) -> DefinitionRow:
         row.failures += 1
         row.failing_since = row.failing_since or run.ended_at
     return row
+
+
+def first_slot(row: DefinitionRow, now: int, interval: float | None = None) -> int:
+    """
+    For when the first job is made of a definition that has none: by the start of its newest result.
+
+    Args:
+        interval: seconds from that start, in place of the schedule.
+    """
+    if row.last_started is None or (interval is None and not row.recurring):
+        return now
+    if interval is not None:
+        return max(now, row.last_started + round(interval * 1_000_000))
+    return next_slot(row.recipe.schedule, row.last_started, now)

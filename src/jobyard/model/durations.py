@@ -6,7 +6,7 @@ import math
 import re
 from datetime import timedelta
 
-__all__ = ["micros", "seconds"]
+__all__ = ["micros", "seconds", "text"]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _ENDLESS = 10**300
@@ -32,6 +32,14 @@ def seconds(value: object, name: str = "duration") -> float:
         msg = f"{name}={value!r}: give seconds, a timedelta, or a text like '90s', '5m', '6h' or '7d'"
         raise ValueError(msg)
     return result
+
+
+def text(length: float) -> str:
+    """Seconds in the form in which users write them: ``7d``, ``5m``, ``90s``, ``0.5s``."""
+    for unit in ("d", "h", "m"):
+        if length >= _UNITS[unit] and length % _UNITS[unit] == 0:
+            return f"{length / _UNITS[unit]:.0f}{unit}"
+    return f"{length:g}s"
 
 
 def micros(value: object, name: str = "duration") -> int:

@@ -17,6 +17,7 @@ __all__ = [
     "Call",
     "Cancel",
     "Deadline",
+    "Died",
     "Downstream",
     "Ended",
     "Enqueue",
@@ -275,11 +276,19 @@ class Ready(msgspec.Struct, array_like=True, tag="ready"):
     error: str | None = None
 
 
+class Died(msgspec.Struct, array_like=True, tag="died"):
+    """A child ended unasked. `how` names its exit code or signal, `jobs` what it ran."""
+
+    pid: int
+    how: str
+    jobs: list[int] = []
+
+
 class Worn(msgspec.Struct, array_like=True, tag="worn"):
     """A child asks to be replaced, and says why: it has served its share, or a job left a trace in it."""
 
     why: str
 
 
-Upward = Outcome | Lines | Beat | Enqueue | StackTaken | Deadline | Abandoned | NotBegun | Ready | Worn
+Upward = Outcome | Lines | Beat | Enqueue | StackTaken | Deadline | Abandoned | NotBegun | Ready | Died | Worn
 Upstream = list[Upward]

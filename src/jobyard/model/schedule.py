@@ -11,7 +11,6 @@ place, and none drifts.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
@@ -66,6 +65,8 @@ def due_of(schedule: Schedule, name: str, slot: int) -> int:
     """When the job of a slot is due."""
     if not schedule.jitter:
         return slot
+    import hashlib  # with it comes OpenSSL, which is slow to load
+
     share = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest()) / 2**64
     return slot + int(share * schedule.jitter * _SECOND)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from jobyard.errors import InvalidTransition
+from jobyard.errors import InvalidTransition, PreconditionFailed
 from jobyard.model.faults import dependency_fault
 from jobyard.model.newjob import accepted_statuses, options_of
 from jobyard.model.ranking import is_requested, rank
@@ -119,6 +119,32 @@ class Control:
         row.status = CODES["queued"]
         self._rerank(tx, row, requested=True)
         self.jobs.change(tx, row)
+        self._event(tx, "request", row, user, now)
+        return Effect(ready=True)
+
+    def request(self, tx: Transaction, id: int, user: str, now: int) -> Effect:
+        """
+        Have the pending job of a definition run as soon as possible, ahead of automatic ones of its priority.
+
+        It is due now if it was due later. One that waits or is suspended still does.
+
+        Raises:
+            PreconditionFailed: it is not pending, or was requested before; then its requester is named.
+        """
+        row = as_read(self.jobs.lock(tx, id), now)
+        status, what = STATUSES[row.status], f"job {id} of definition {row.definition}"
+        if status in FINAL or status in HELD:
+            msg = f"{what} is {status}, not pending; nothing was written"
+            raise PreconditionFailed(msg)
+        if row.requester is not None:
+            msg = f"{what} was requested by {row.requester} already; nothing was written"
+            raise PreconditionFailed(msg)
+        row.due = min(row.due, now)
+        if status is Status.SCHEDULED:
+            row.status = CODES["queued"]
+        self._rerank(tx, row, requested=True)
+        self.jobs.change(tx, row)
+        tx.execute(self.jobs.sql.set_requester, {"id": id, "requester": user})
         self._event(tx, "request", row, user, now)
         return Effect(ready=True)
 

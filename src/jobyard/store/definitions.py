@@ -9,6 +9,7 @@ import msgspec
 
 from jobyard.errors import UnknownDefinition
 from jobyard.model.definition import DefinitionRow
+from jobyard.model.rows import JobRow
 from jobyard.store.driver import Row, Transaction
 from jobyard.store.sql import Statements
 
@@ -26,14 +27,11 @@ class Holder(NamedTuple):
 
 
 class RunRow(NamedTuple):
-    """A job of a definition that has begun and ended. `status` is a code; `options` has its result status, if any."""
+    """What a listing shows of a run. `status` is a code; `options` has its result status, if any."""
 
     id: int
     status: int
     options: str | None
-    machine: str | None
-    requester: str | None
-    logtail: str | None
     started_at: int
     ended_at: int
 
@@ -93,16 +91,16 @@ class Definitions:
         """The unfinished job of each recurrence, by definition."""
         return {name: Holder(*rest) for name, *rest in tx.fetch(self.sql.holders)}
 
-    def runs(self, tx: Transaction, name: str, limit: int) -> list[RunRow]:
-        """The newest runs of one definition, newest first."""
-        return [RunRow(*row) for row in tx.fetch(self.sql.runs, {"name": name, "limit": limit})]
+    def runs(self, tx: Transaction, name: str, limit: int) -> list[tuple[str | None, JobRow]]:
+        """(machine, job) of the newest runs of one definition, newest first."""
+        rows = tx.fetch(self.sql.runs, {"name": name, "limit": limit})
+        return [(machine, JobRow(*values)) for machine, *values in rows]
 
     def recent(self, tx: Transaction, limit: int) -> dict[str, list[RunRow]]:
-        """The newest runs of each definition, oldest first, without machine, requester and log tail."""
+        """The newest runs of each definition, oldest first."""
         found: dict[str, list[RunRow]] = {}
-        for name, id, status, options, started_at, ended_at in tx.fetch(self.sql.recent, {"limit": limit}):
-            run = RunRow(id, status, options, None, None, None, started_at, ended_at)
-            found.setdefault(name, []).append(run)
+        for name, *values in tx.fetch(self.sql.recent, {"limit": limit}):
+            found.setdefault(name, []).append(RunRow(*values))
         return found
 
     def running(self, tx: Transaction) -> set[str]:

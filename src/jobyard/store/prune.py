@@ -68,7 +68,7 @@ def prune(
         tokens=sweep.rows("jobs", usual, delete="delete_old_tokens", count="count_old_tokens"),
         requests=sweep.rows("requests", usual),
         workers=sweep.rows("workers", min(usual, failed)),
-        jobs=sweep.jobs(usual, failed=0) + sweep.jobs(failed, failed=1),
+        jobs=sweep.jobs(usual, failed=0) + sweep.jobs(failed, failed=1) + sweep.jobs_of_definitions(usual, failed),
     )
 
 
@@ -118,6 +118,22 @@ class _Sweep:
                 break
             gone += len(rows)
             id, ended_at = rows[-1]
+        return gone
+
+    def jobs_of_definitions(self, usual: int, failed: int) -> int:
+        """Jobs of definitions that keep theirs for less long than others are kept."""
+        sql = statements(self.store.driver.dialect, "jobs")
+        gone, id = 0, 0
+        while room := self._room(gone):
+            with self._transaction() as tx:
+                values = {"now": self.now, "usual": usual, "failed": failed, "id": id, "limit": room}
+                rows = tx.fetch(sql.prunable_of_definitions, values)
+                if rows and not self.dry_run:
+                    delete_jobs(tx, self.store.driver.dialect, [id for (id,) in rows])
+            if not rows:
+                break
+            gone += len(rows)
+            id = rows[-1][0]
         return gone
 
     def rows(self, noun: str, before: int, *, delete: str = "delete_old", count: str = "count_old") -> int:

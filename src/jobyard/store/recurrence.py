@@ -35,7 +35,7 @@ from jobyard.store.plans import Batch, Plan, Query
 from jobyard.store.queues import queue_of
 from jobyard.store.sql import Statements
 
-__all__ = ["End", "Recurrence", "build_values", "is_recurrence", "job_of"]
+__all__ = ["End", "Recurrence", "cancel_pending", "is_recurrence", "job_of"]
 
 _encode = msgspec.json.Encoder().encode
 _decode_refs = msgspec.json.Decoder(list[Ref]).decode
@@ -69,7 +69,8 @@ class Recurrence:
         self._inserter = inserter
         self._jobs = statements["jobs"]
         self._definitions = statements["definitions"]
-        self._builds = statements["builds"]
+        self.builds = statements["builds"]
+        """For those who make builds in other ways."""
         self._events = statements["events"]
         self._queues = statements["queues"]
         self._workers = statements["workers"]
@@ -111,21 +112,15 @@ class Recurrence:
         yield from self._flush(work)
         return work.ready
 
-    def make(
-        self, row: DefinitionRow, slot: int, now: int, *, crashes: int = 0, requester: str | None = None
-    ) -> Plan[Stored]:
-        """The job of a slot; the one that holds the key, if there is one."""
-        recipe = row.recipe
-        new = job_of(row.name, recipe, due_of(recipe.schedule, row.name, slot) if slot > now else slot)
-        new.unique, new.unique_for = recurrence_key(row.name), "start" if recipe.overlap == "allow" else "finish"
-        new.requester = requester
-        new.options = msgspec.structs.replace(new.options or JobOptions(), slot=slot, dependencies=recipe.dependencies)
-        [stored] = yield from self._inserter.insert([new], now, even_drained=True)
-        if not stored.existing:
-            yield Query(self._builds.add, build_values(stored.row.id, row.options, recipe.cleanup))
-            if crashes:
-                yield Query(self._jobs.set_crashes, {"id": stored.row.id, "crashes": crashes})
-        return stored
+    def make(self, wanted: Sequence[tuple[DefinitionRow, int]], now: int) -> Plan[list[Stored]]:
+        """The jobs of these definitions, each for a slot; those that hold the keys, where there are some."""
+        new = [_new_job(row, slot, now) for row, slot in wanted]
+        made = yield from self._inserter.insert(new, now, even_drained=True)
+        pairs = zip(wanted, made, strict=True)
+        builds = [_build(stored.row.id, row) for (row, _), stored in pairs if not stored.existing]
+        if builds:
+            yield Batch(self.builds.add, builds)
+        return made
 
     def states(self, rows: Iterable[JobRow]) -> Plan[dict[str, str]]:
         """The states of the definitions of these jobs, by name."""
@@ -174,8 +169,9 @@ class Recurrence:
         if not at_once and not definition.recurring:
             return
         slot = now if at_once else next_slot(recipe.schedule, _slot(row), now, failures=definition.failures)
-        crashes = row.crashes + 1 if result is ResultStatus.RECLAIMED else 0
-        stored = yield from self.make(definition, slot, now, crashes=crashes)
+        [stored] = yield from self.make([(definition, slot)], now)
+        if result is ResultStatus.RECLAIMED and not stored.existing:
+            yield Query(self._jobs.set_crashes, {"id": stored.row.id, "crashes": row.crashes + 1})
         if stored.existing and at_once and stored.row.due > now:
             yield from self._hasten(stored.row, now)
         work.ready = work.ready or slot <= now
@@ -204,12 +200,14 @@ class Recurrence:
 
     def _overlap(self, rows: Sequence[JobRow], now: int) -> Plan[None]:
         found = yield from self._lock(row.definition for row in rows)
+        wanted = []
         for row in rows:
             definition = found.get(row.definition or "")
             if definition is not None and definition.state == DefinitionState.ACTIVE and definition.recurring:
                 schedule = definition.recipe.schedule
-                slot = next_slot(schedule, _slot(row), now, failures=definition.failures)
-                yield from self.make(definition, slot, now)
+                wanted.append((definition, next_slot(schedule, _slot(row), now, failures=definition.failures)))
+        if wanted:
+            yield from self.make(wanted, now)
 
     def _pin(self, row: JobRow, options: JobOptions) -> Plan[list[str]]:
         """Have a job that starts take the latest builds of its dependencies; returns those that have none."""
@@ -222,7 +220,7 @@ class Recurrence:
         row.refs = _text(refs) if refs else None
         row.options = _text(msgspec.structs.replace(options, dependencies=()))
         yield Query(self._jobs.pin, {"id": row.id, "refs": row.refs, "options": row.options})
-        yield Query(self._builds.pin, {"job": row.id, "dependency_builds": _text(builds)})
+        yield Query(self.builds.pin, {"job": row.id, "dependency_builds": _text(builds)})
         return []
 
     def _flush(self, work: _Work) -> Plan[None]:
@@ -246,10 +244,18 @@ def job_of(name: str, recipe: Recipe, due: int | None = None) -> NewJob:
     )
 
 
-def build_values(job: int, recipe: str, cleanup: str | None, dependency_builds: str | None = None) -> dict[str, Any]:
-    """What ``builds.add`` writes for a build of a definition."""
-    values = {"job": job, "recipe": recipe, "config": None, "dependency_builds": dependency_builds}
-    return {**values, "cleanup": cleanup}
+def _new_job(row: DefinitionRow, slot: int, now: int) -> NewJob:
+    """The job of a slot, which holds the key of its recurrence."""
+    recipe = row.recipe
+    new = job_of(row.name, recipe, due_of(recipe.schedule, row.name, slot) if slot > now else slot)
+    new.unique, new.unique_for = recurrence_key(row.name), "start" if recipe.overlap == "allow" else "finish"
+    new.options = msgspec.structs.replace(new.options or JobOptions(), slot=slot, dependencies=recipe.dependencies)
+    return new
+
+
+def _build(job: int, row: DefinitionRow) -> tuple[Any, ...]:
+    """What ``builds.add`` writes; the builds of the dependencies are found when the job begins."""
+    return (job, row.options, None, None, row.recipe.cleanup)
 
 
 def is_recurrence(row: JobRow) -> bool:

@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jobyard.cleanup import clean_up_old
 from jobyard.config import Settings
+from jobyard.model.codec import Codec
 from jobyard.model.events import Emitter, JobReclaimed, WorkerLost
 from jobyard.model.states import Status
 from jobyard.store import Store
 from jobyard.store.prune import prune
+from jobyard.task import Registry
 from jobyard.store.reclaim import Reclaimed
 from jobyard.worker.station import Station
 
@@ -59,6 +62,7 @@ class Heartbeat:
         self.beat()
         self.reclaim()
         self.reclaim_stale()
+        self.reclaim_silent()
 
     def beat(self) -> None:
         """Renew the heartbeat; a worker that finds itself lost is told."""
@@ -118,6 +122,18 @@ class Heartbeat:
             )
         self._tell(found, "a silent machine")
 
+    def reclaim_silent(self) -> None:
+        """Take back the builds by hand that have a heartbeat timeout, and nobody to keep to it."""
+        now = self._store.now()
+        if self._blocked and now - self._able_since < round(self._settings.reclaim_after * 1_000_000):
+            return
+        with self._store.read() as tx:
+            if not self._store.builds.any_silent(tx, now):
+                return
+        with self._store.transaction() as tx:
+            found = self._store.reclaimer.reclaim_silent(tx, max_crashes=self._settings.max_crashes, now=now)
+        self._tell(found, "a silent caller")
+
     def _tell(self, found: Reclaimed, holder: str) -> None:
         for item in found.jobs:
             row = item.row
@@ -135,6 +151,8 @@ class Chores:
     store: Store
     settings: Settings
     emitter: Emitter
+    tasks: Registry
+    codec: Codec
     _swept: float = float("-inf")
     _pruned: float = float("-inf")
 
@@ -159,6 +177,14 @@ class Chores:
 
     def prune(self) -> None:
         settings = self.settings
+        clean_up_old(
+            self.store,
+            self.tasks,
+            self.codec,
+            keep=settings.keep,
+            keep_failed=settings.keep_failed,
+            now=self.store.now(),
+        )
         gone = prune(self.store, keep=settings.keep, keep_failed=settings.keep_failed, now=self.store.now())
         if gone:
             _log.info("pruned %s", gone)

@@ -71,6 +71,7 @@ class Worker:
         link: Link,
         emitter: Emitter,
         owner: Any = None,
+        prepare: Callable[[], object] = lambda: None,
     ) -> None:
         _refuse_windows()
         _refuse_import()
@@ -85,6 +86,8 @@ class Worker:
         self.max_memory: int | None = None
         """Bytes that a child process may have before it is replaced."""
         self._store = store
+        self._prepare = prepare
+        self._codec = codec
         self._tasks = tasks
         self._link = link
         self._emitter = emitter
@@ -179,13 +182,14 @@ class Worker:
     @contextmanager
     def _started(self) -> Iterator[None]:
         self._store.check()
+        self._prepare()
         self._hosts.start()
         self._link.started()
         self._register()
         self._heartbeat.reclaim_stale()
         loops = [
             Loop("heartbeat", self.settings.heartbeat, self._heartbeat.tick),
-            Loop("chores", _CHORES_EVERY, Chores(self._store, self.settings, self._emitter).tick),
+            Loop("chores", _CHORES_EVERY, Chores(self._store, self.settings, self._emitter, self._tasks, self._codec).tick),
         ]
         for loop in loops:
             loop.start()

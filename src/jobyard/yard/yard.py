@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from jobyard.config import Settings, load_settings
 from jobyard.context import Link
+from jobyard.definitions import Definitions
 from jobyard.errors import BadArguments, UsageError
 from jobyard.model.codec import Codec, JsonCodec
 from jobyard.model.events import Emitter, Event, Happening, JobEnqueued
@@ -86,6 +87,7 @@ class Yard:
         self.tasks = Registry()
         self.task = Decorator(self.tasks, self)
         """Makes a task of a function, an ``async def`` or a dataclass with ``run``: ``@yard.task(queue="images")``."""
+        self.definitions = Definitions(self, lambda row: Job.of_row(row, self.control, self))
         self._open(clock)
         self._started: list[Callable[[], object]] = []
         self._stopped: list[Callable[[], object]] = []
@@ -216,6 +218,33 @@ class Yard:
         """`enqueue_new` for coroutines."""
         [job] = await self.aenqueue_many([new], connection=connection)
         return job
+
+    def build(
+        self,
+        name: str,
+        build_deps: bool = False,
+        build_revdeps: bool = False,
+        pins: Mapping[str, Job[Any] | int | None] | None = None,
+    ) -> Job[Any]:
+        """
+        Store a build of a definition by hand, and in the same transaction all builds that it needs.
+
+        Each direct dependency is its pinned build, else a new one where that is wanted, else its latest successful one.
+        The build keeps a snapshot of its definition: later changes touch later builds only.
+
+        Args:
+            name: of the definition.
+            build_deps: also build dependencies that have no successful build.
+            build_revdeps: also build, once each and in order, every definition that depends on what is built, pinned to
+                these builds.
+            pins: the build to take (a job or its id) of a definition, or None for a new one.
+
+        Raises:
+            UnknownDefinition: there is none of this name.
+            MissingDependencies: a dependency has no successful build; nothing is stored.
+            PreconditionFailed: the definition is retired.
+        """
+        return self.definitions.build(name, build_deps, build_revdeps, pins)
 
     def insert_statement(self, new: NewJob, paramstyle: str = "named") -> tuple[str, Any]:
         """
@@ -399,9 +428,19 @@ class Yard:
 
     def prune(self, *, dry_run: bool = False) -> Pruned:
         """Delete what is older than the settings keep, in small batches; returns how much of what."""
+        from jobyard.cleanup import clean_up_old
         from jobyard.store.prune import prune  # like the worker, nothing that one who enqueues should wait for
 
         settings = self.settings
+        if not dry_run:
+            clean_up_old(
+                self.store,
+                self.tasks,
+                self.codec,
+                keep=settings.keep,
+                keep_failed=settings.keep_failed,
+                now=self.store.now(),
+            )
         return prune(
             self.store, keep=settings.keep, keep_failed=settings.keep_failed, now=self.store.now(), dry_run=dry_run
         )
@@ -437,6 +476,7 @@ class Yard:
             link=self.link(),
             emitter=self.emitter,
             owner=self,
+            prepare=self.definitions.declare,
         )
 
     def link(self) -> Link:

@@ -10,10 +10,19 @@ update main.builds set dependency_builds = :dependency_builds where job = :job
 
 -- name: to_clean_up
 -- Of these jobs those that have a clean-up, with the task and the result to call it with.
-select b.job, b.cleanup, b.cleanup_at, b.cleanup_error, j.task, j.result, j.status, j.epoch
+select b.job, b.cleanup, b.cleanup_at, b.cleanup_error, j.task, j.result, j.status
 from main.builds b join main.jobs j on j.id = b.job
 where b.job = any(array(select id::bigint from json_array_elements_text(:jobs::json) as id))
     and b.cleanup is not null order by b.job
+
+-- name: old_to_clean_up
+-- What is old enough to be pruned, but for its clean-up; those first that did not fail before.
+select b.job, b.cleanup
+from main.builds b join main.jobs j on j.id = b.job left join main.definitions d on d.name = j.definition
+where b.cleanup is not null and j.status >= 6
+    and j.ended_at < case when d.keep is not null then :now - d.keep when j.status = 7 then :failed else :usual end
+    and j.id <> coalesce(d.last_build, 0) and j.ended_at < coalesce(d.failing_since, j.ended_at + 1)
+order by b.cleanup_at is not null, b.job limit :limit
 
 -- name: begin_cleanup
 -- No row comes back where another has begun it after this instant, and not failed.
@@ -43,6 +52,11 @@ update main.jobs set
     heartbeat = case when status in (4, 5) and worker is null and machine is null then :now::bigint else heartbeat end
 where id = :id and definition is not null
 returning log_serial, cursor
+
+-- name: any_silent
+select exists (
+    select 1 from main.jobs
+    where worker is null and machine is null and status in (4, 5) and heartbeat + (options::json ->> 'heartbeat_timeout')::float8 * 1000000 < :now::bigint)
 
 -- name: silent
 -- Builds that are held by hand, have a heartbeat timeout, and have not been heard of for so long.

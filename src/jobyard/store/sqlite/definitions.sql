@@ -51,8 +51,7 @@ from definitions d join jobs j on j.unique_key = 'definition:' || d.name
 
 -- name: runs
 -- The newest runs of one definition. A job that never started is none.
-select
-    j.id, j.status, j.options, coalesce(j.machine, w.machine), j.requester, j.logtail, j.started_at, j.ended_at
+select coalesce(j.machine, w.machine), j.*
 from jobs j left join workers w on w.id = j.worker
 where j.definition = :name and j.status >= 6 and j.attempt > 0
 order by j.id desc limit :limit

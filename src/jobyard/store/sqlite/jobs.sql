@@ -240,15 +240,34 @@ where jobs.id = json_extract(r.value, '$[0]') and jobs.status < 4
 select * from jobs where queue = :queue and id > :id and status < 4 order by id limit :limit
 
 -- name: prunable
--- Oldest first, behind the (ended_at, id) given. A job that an unfinished one depends on stays, and one that is kept
--- for its unique key.
+-- Oldest first, behind the (ended_at, id) given. A job that an unfinished one depends on stays, one that is kept for
+-- its unique key, a build that waits for its clean-up, and of a definition what it keeps for longer, the builds that
+-- count its failures, and its latest success.
 select j.id, j.ended_at from jobs j
 where j.ended_at >= :ended_at and (j.ended_at, j.id) > (:ended_at, :id) and j.ended_at < :before
     and j.ended_at is not null and (j.status = 7) = :failed
     and (j.unique_key is null or j.unique_until is null or j.unique_until <= :now)
     and not exists (
         select 1 from dependencies d join jobs c on c.id = d.child where d.parent = j.id and c.status < 6)
+    and not exists (select 1 from builds b where b.job = j.id and b.cleanup is not null)
+    and not exists (
+        select 1 from definitions d
+        where d.name = j.definition and (
+            j.id = d.last_build or j.ended_at >= d.failing_since or j.ended_at >= :now - d.keep))
 order by j.ended_at, j.id limit :limit
+
+-- name: prunable_of_definitions
+-- What definitions keep for less long than all others are kept.
+select j.id from definitions d join jobs j on j.definition = d.name
+where d.keep is not null and j.status >= 6 and j.ended_at < :now - d.keep
+    and j.ended_at >= case j.status when 7 then :failed else :usual end
+    and j.id <> coalesce(d.last_build, 0) and j.ended_at < coalesce(d.failing_since, j.ended_at + 1)
+    and (j.unique_key is null or j.unique_until is null or j.unique_until <= :now)
+    and not exists (select 1 from builds b where b.job = j.id and b.cleanup is not null)
+    and not exists (
+        select 1 from dependencies e join jobs c on c.id = e.child where e.parent = j.id and c.status < 6)
+    and j.id > :id
+order by j.id limit :limit
 
 -- name: delete
 delete from jobs where id in (select value from json_each(:ids))

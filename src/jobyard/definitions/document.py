@@ -1,0 +1,171 @@
+"""
+Definitions as they are written in YAML, and back.
+
+Rule 1: nothing that is read says which class to make, but for ``!retval``.
+Rule 2: one fault does not hide another: all are found, each with its line.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from jobyard.definitions.entry import Entry, Fault
+from jobyard.model.references import Retval
+
+__all__ = ["Document", "dump", "read"]
+
+_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TEXT = "tag:yaml.org,2002:str"
+_SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+@dataclass(slots=True)
+class Document:
+    """What a file says, as far as it can be read."""
+
+    entries: list[Entry] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+
+
+class _Loader(_Safe):  # type: ignore[misc]
+    """Knows ``!retval NAME``; the name is a text also where it looks like a number."""
+
+
+def _construct_retval(_: _Loader, node: yaml.Node) -> Retval:
+    if not isinstance(node, yaml.ScalarNode) or not node.value:
+        raise yaml.constructor.ConstructorError(None, None, "!retval takes the name of a definition", node.start_mark)
+    return Retval(name=node.value)
+
+
+_Loader.add_constructor("!retval", _construct_retval)
+
+
+def read(text: str) -> Document:
+    """Read the definitions of a YAML text. Nothing is raised: what cannot be read is a fault."""
+    document = Document()
+    with _collector_off():
+        try:
+            loader = _Loader(text)
+            for node in _listed(loader.get_single_node(), document):
+                _read_entry(loader, node, document)
+        except yaml.YAMLError as error:
+            document.faults.append(_fault_of(error))
+    _find_twins(document)
+    return document
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """A long file is a tree of a million objects, none of them garbage: looking for it takes longer than the rest."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _listed(root: yaml.Node | None, document: Document) -> Iterable[yaml.Node]:
+    """The nodes of the list under ``definitions``."""
+    if root is None:
+        return ()
+    if not isinstance(root, yaml.MappingNode):
+        document.faults.append(Fault(_line(root), "the file must be a mapping with the key 'definitions'"))
+        return ()
+    found: Iterable[yaml.Node] = ()
+    for key, value in root.value:
+        if key.value != "definitions":
+            document.faults.append(Fault(_line(key), f"unknown key {key.value!r}: the file has 'definitions' alone"))
+        elif isinstance(value, yaml.SequenceNode):
+            found = value.value
+        elif value.tag != "tag:yaml.org,2002:null":
+            document.faults.append(Fault(_line(value), "definitions must be a list"))
+    return found
+
+
+def _read_entry(loader: Any, node: yaml.Node, document: Document) -> None:
+    if not isinstance(node, yaml.MappingNode):
+        document.faults.append(Fault(_line(node), "a definition must be a mapping with the keys 'name' and 'task'"))
+        return
+    loader.flatten_mapping(node)
+    entry = Entry("", {}, _line(node))
+    faults = len(document.faults)
+    for key, value in node.value:
+        try:
+            _read_key(loader, key, value, entry, document)
+        except yaml.YAMLError as error:
+            document.faults.append(_fault_of(error))
+    name = entry.values.pop("name", None)
+    if isinstance(name, str) and name:
+        entry.name = name
+        document.entries.append(entry)
+    elif len(document.faults) == faults or "name" in entry.lines:
+        what = "has no name" if name is None else f"has the name {name!r}, which is no text"
+        document.faults.append(Fault(entry.at("name"), f"the definition {what}"))
+
+
+def _read_key(loader: Any, key: yaml.Node, value: yaml.Node, entry: Entry, document: Document) -> None:
+    word = str(key.value)
+    if word in entry.lines:
+        document.faults.append(Fault(_line(key), f"the key {word!r} is there twice"))
+        return
+    entry.lines[word] = key.start_mark.line + 1
+    is_text = type(value) is yaml.ScalarNode and value.tag == _TEXT
+    entry.values[word] = value.value if is_text else loader.construct_object(value, deep=True)
+
+
+def _find_twins(document: Document) -> None:
+    lines: dict[str, int | None] = {}
+    for entry in document.entries:
+        if entry.name in lines:
+            text = f"the name {entry.name!r} is taken by the definition in line {lines[entry.name]}"
+            document.faults.append(Fault(entry.at("name"), text))
+        lines.setdefault(entry.name, entry.line)
+
+
+def _fault_of(error: yaml.YAMLError) -> Fault:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    return Fault(mark.line + 1 if mark is not None else None, str(problem))
+
+
+def _line(node: yaml.Node) -> int:
+    line: int = node.start_mark.line
+    return line + 1
+
+
+class _Dumper(_SafeDumper):  # type: ignore[misc]
+    """Writes references as ``!retval NAME``, tuples as lists, and texts of several lines as blocks."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_retval(dumper: Any, value: Retval) -> yaml.Node:
+    node: yaml.Node = dumper.represent_scalar("!retval", value.name)
+    return node
+
+
+def _represent_text(dumper: Any, value: str) -> yaml.Node:
+    style = "|" if "\n" in value else None
+    node: yaml.Node = dumper.represent_scalar(_TEXT, value, style=style)
+    return node
+
+
+_Dumper.add_representer(Retval, _represent_retval)
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(tuple, lambda dumper, value: dumper.represent_list(value))
+
+
+def dump(definitions: Iterable[Mapping[str, Any]]) -> str:
+    """The YAML text of definitions that are mappings of their keys."""
+    listed = [dict(each) for each in definitions]
+    text: str = yaml.dump({"definitions": listed}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return text

@@ -1,0 +1,349 @@
+"""From what somebody wrote of a definition to the recipe that is stored: all of it is checked, by the tasks known here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from operator import attrgetter
+from typing import Any
+
+from jobyard.definitions.entry import Entry, Fault
+from jobyard.errors import BadArguments, DependencyCycle, UnknownDefinition, UsageError
+from jobyard.model.codec import Codec
+from jobyard.model.definition import DefinitionState, Recipe, TaskSays
+from jobyard.model.graph import cycles
+from jobyard.model.references import Reference, Retval
+from jobyard.model.retry import Retry
+from jobyard.model.shapes import ANY, Mismatch
+from jobyard.model.signature import Signature, Slot
+from jobyard.task import Registry, Task, checks
+
+__all__ = ["KEYS", "Draft", "Kitchen"]
+
+AnyTask = Task[..., Any]
+
+
+def _dependencies(value: Any, option: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(checks.names(value, option)))
+
+
+def _retry(value: Any, option: str) -> Retry:
+    """Also a mapping, as YAML has it."""
+    if not isinstance(value, Mapping):
+        return checks.retry(value, option)
+    try:
+        return Retry(**value)
+    except (TypeError, ValueError) as error:
+        msg = f"{option}={dict(value)!r}: {error}"
+        raise BadArguments(msg) from None
+
+
+def _overlap(value: Any, option: str) -> str:
+    if value not in ("skip", "allow"):
+        msg = f"{option}={value!r}: give 'allow', or 'skip' for no run while one goes on"
+        raise BadArguments(msg)
+    return str(value)
+
+
+def _count(value: Any, option: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        msg = f"{option}={value!r}: give a whole number from 0"
+        raise BadArguments(msg)
+    return value
+
+
+def _state(value: Any, option: str) -> str:
+    if value not in (DefinitionState.DRAFT, DefinitionState.ACTIVE):
+        msg = f"{option}={value!r}: a definition begins as 'active' or as 'draft'"
+        raise BadArguments(msg)
+    return str(value)
+
+
+_OPTIONS: dict[str, Callable[[Any, str], Any]] = {
+    "title": checks.title,
+    "notes": checks.title,
+    "dependencies": _dependencies,
+    "queue": checks.name,
+    "priority": checks.priority,
+    "retry": _retry,
+    "timeout": checks.positive_duration,
+    "protected": checks.flag,
+    "every": checks.positive_duration,
+    "cron": checks.cron,
+    "timezone": checks.timezone,
+    "overlap": _overlap,
+    "jitter": checks.duration,
+    "failure_limit": _count,
+    "keep": checks.duration,
+}
+_OWN = ("task", "function", "args", "kwargs", "cleanup", "state")
+KEYS = ("name", *_OWN, *_OPTIONS)
+"""What a definition may say."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """A definition on its way to the store."""
+
+    entry: Entry
+    recipe: Recipe | None = None
+    """None while something is wrong with it."""
+    state: str | None = None
+    """The one it says, if any."""
+    task: AnyTask | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
+
+
+class Kitchen:
+    """
+    Makes recipes.
+
+    Args:
+        register: makes a task of a function that a definition names by ``function:``.
+        failure_limit: the setting.
+    """
+
+    def __init__(self, tasks: Registry, register: Callable[[Any], AnyTask], codec: Codec, failure_limit: int) -> None:
+        self._tasks = tasks
+        self._register = register
+        self._codec = codec
+        self._failure_limit = failure_limit
+
+    def prepare(
+        self, entries: Iterable[Entry], others: Callable[[], Mapping[str, Sequence[str]]]
+    ) -> tuple[list[Draft], list[Fault]]:
+        """
+        Check definitions that are to be stored together.
+
+        Args:
+            others: gives the definitions that are stored already, with their dependencies; asked where it matters.
+
+        Returns:
+            The drafts, complete if there are no faults; and those, what concerns the graph before the arguments.
+        """
+        faults: list[Fault] = []
+        drafts = [self._outline(entry, faults) for entry in entries]
+        names = {draft.name for draft in drafts}
+        within = all(names.issuperset(draft.options.get("dependencies", ())) for draft in drafts)
+        _check_graph(drafts, {} if within else others(), faults)
+        faults.sort(key=_by_line)
+        of_arguments: list[Fault] = []
+        for draft in drafts:
+            self._fill(draft, of_arguments)
+        return drafts, [*faults, *sorted(of_arguments, key=_by_line)]
+
+    def _outline(self, entry: Entry, faults: list[Fault]) -> Draft:
+        """All of a definition but its arguments."""
+        draft = Draft(entry)
+        for key, value in entry.values.items():
+            if key not in KEYS:
+                faults.append(Fault(entry.at(key), f"{entry.name}: unknown key {key!r}"))
+            elif value is not None:
+                with _noting(faults, entry, key):
+                    self._take(draft, key, value)
+        if draft.task is None and not entry.values.keys() & {"task", "function"}:
+            faults.append(Fault(entry.line, f"{entry.name}: says neither task nor function"))
+        with _noting(faults, entry, "every"):
+            _check_schedule(draft)
+        return draft
+
+    def _take(self, draft: Draft, key: str, value: Any) -> None:
+        if key in _OPTIONS:
+            draft.options[key] = _OPTIONS[key](value, key)
+        elif key in ("task", "function"):
+            if draft.task is not None:
+                msg = "task and function: give one of them"
+                raise BadArguments(msg)
+            draft.task = self._task(value, imports=key == "function")
+        elif key == "cleanup":
+            draft.options[key] = self._task(value, imports=True).name
+        elif key == "state":
+            draft.state = _state(value, key)
+
+    def _task(self, given: Any, *, imports: bool) -> AnyTask:
+        """A task by its name; a function, by ``module:function``, becomes one."""
+        if isinstance(given, Task):
+            return given
+        if not isinstance(given, str):
+            msg = f"{given!r} is not the name of a task"
+            raise BadArguments(msg)
+        if not imports or given in self._tasks:
+            return self._tasks.get(given)
+        found = _import(given)
+        return found if isinstance(found, Task) else self._register(found)
+
+    def _fill(self, draft: Draft, faults: list[Fault]) -> None:
+        """Encode the arguments, and with them the recipe is whole."""
+        entry, task = draft.entry, draft.task
+        if task is None:
+            return
+        args, kwargs = entry.values.get("args"), entry.values.get("kwargs")
+        with _noting(faults, entry, "args" if args or not kwargs else "kwargs"):
+            given = _listed(args), _named(kwargs)
+            text, refs = self._codec.encode_arguments(task.signature, *_fitted(task.signature, *given))
+            named = tuple(ref for ref in refs if ref.name is not None)
+            if len(named) < len(refs):
+                msg = "the arguments of a definition may stand for the results of definitions only: retval('name')"
+                raise BadArguments(msg)
+            says = _says(task, self._failure_limit)
+            draft.recipe = Recipe(task=task.name, args=text, refs=named, says=says, **draft.options)
+
+
+class _noting:  # noqa: N801 - read as a word of the sentence
+    """Turn what is refused in the block into a fault."""
+
+    def __init__(self, faults: list[Fault], entry: Entry, key: str) -> None:
+        self._faults = faults
+        self._entry = entry
+        self._key = key
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if not isinstance(error, UsageError):
+            return False
+        self._faults.append(Fault(self._entry.at(self._key), f"{self._entry.name}: {error}", type(error)))
+        return True
+
+
+def _check_schedule(draft: Draft) -> None:
+    options = draft.options
+    if "every" in options and "cron" in options:
+        msg = "every and cron: a schedule has one of them"
+        raise BadArguments(msg)
+    task_cron = draft.task.options.cron if draft.task is not None else None
+    if "timezone" in options and "cron" not in options and task_cron is None:
+        msg = "timezone: only cron looks at it"
+        raise BadArguments(msg)
+
+
+def _check_graph(drafts: Sequence[Draft], others: Mapping[str, Sequence[str]], faults: list[Fault]) -> None:
+    edges = {**others, **{draft.name: draft.options.get("dependencies", ()) for draft in drafts}}
+    by_name = {draft.name: draft for draft in drafts}
+    for draft in drafts:
+        for dependency in edges[draft.name]:
+            if dependency not in edges:
+                text = f"{draft.name}: depends on {dependency!r}, which is no definition"
+                faults.append(Fault(draft.entry.at("dependencies"), text, UnknownDefinition))
+        for name in _retvals(draft.entry):
+            if name not in edges[draft.name]:
+                text = f"{draft.name}: !retval {name}, but {name!r} is not among its dependencies"
+                faults.append(Fault(draft.entry.at("args"), text))
+    for cycle in cycles(edges):
+        if first := next((by_name[name] for name in cycle if name in by_name), None):
+            text = f"definitions depend on each other in a circle: {' -> '.join(cycle)}"
+            faults.append(Fault(first.entry.at("dependencies"), text, DependencyCycle))
+
+
+def _retvals(entry: Entry) -> list[str]:
+    """The names that stand in the arguments, each once."""
+    names: dict[str, None] = {}
+    _find(entry.values.get("args"), names)
+    _find(entry.values.get("kwargs"), names)
+    return list(names)
+
+
+def _find(value: Any, names: dict[str, None]) -> None:
+    if isinstance(value, Retval) and value.name is not None:
+        names[value.name] = None
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            _find(each, names)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for each in value:
+            _find(each, names)
+
+
+def _holds_reference(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_reference, value.values()))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return any(map(_holds_reference, value))
+    return isinstance(value, Reference)
+
+
+def _listed(args: Any) -> list[Any]:
+    if args is None:
+        return []
+    if not isinstance(args, (list, tuple)):
+        msg = f"args={args!r}: give a list"
+        raise BadArguments(msg)
+    return list(args)
+
+
+def _named(kwargs: Any) -> dict[str, Any]:
+    if kwargs is None:
+        return {}
+    if not isinstance(kwargs, Mapping) or not all(isinstance(key, str) for key in kwargs):
+        msg = f"kwargs={kwargs!r}: give a mapping of names to values"
+        raise BadArguments(msg)
+    return dict(kwargs)
+
+
+def _fitted(
+    signature: Signature, args: list[Any], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The values as the parameters are annotated: YAML has a list for a tuple, and a text for a path."""
+    binding = signature.bind(len(args), tuple(kwargs))
+    fitted = tuple(_as_annotated(slot, value) for slot, value in zip(binding.positional, args, strict=True))
+    named = zip(binding.named, kwargs.items(), strict=True)
+    return fitted, {name: _as_annotated(slot, value) for slot, (name, value) in named}
+
+
+def _as_annotated(slot: Slot, value: Any) -> Any:
+    if slot.shape is ANY or _holds_reference(value):
+        return value
+    try:
+        slot.shape.dump(value)
+    except Mismatch:
+        try:
+            return slot.shape.load(_plain(value))
+        except (Mismatch, RecursionError):
+            return value  # the codec says what is wrong with it
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """As JSON would have it: YAML makes dates of what looks like one."""
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def _says(task: AnyTask, failure_limit: int) -> TaskSays:
+    options = task.options
+    return TaskSays(
+        queue=options.queue,
+        priority=options.priority,
+        title=options.title,
+        every=options.every,
+        cron=options.cron,
+        timezone=options.timezone,
+        failure_limit=failure_limit,
+    )
+
+
+def _import(path: str) -> Any:
+    """What ``module:function`` names. Raises `BadArguments`."""
+    module, _, qualname = path.partition(":")
+    if not module or not qualname:
+        msg = f"{path!r} is no path of a function: write module:function"
+        raise BadArguments(msg)
+    try:
+        return attrgetter(qualname)(importlib.import_module(module))
+    except (ImportError, AttributeError) as error:
+        msg = f"{path!r} cannot be imported: {error}"
+        raise BadArguments(msg) from None
+
+
+def _by_line(fault: Fault) -> int:
+    return fault.line or 0
