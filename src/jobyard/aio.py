@@ -65,6 +65,7 @@ class AsyncJob(Reference, Generic[R]):
     title: str
     tags: tuple[str, ...]
     attempt: int
+    epoch: int
     attempts: list[Attempt]
     due: datetime
     requester: str | None
@@ -290,6 +291,16 @@ class AsyncYard:
 
     def new(self, *ops: Op, **options: Unpack[CallKeywords]) -> NewJob:
         return self.yard.new(*ops, **options)
+
+    async def build(
+        self,
+        name: str,
+        build_deps: bool = False,
+        build_revdeps: bool = False,
+        pins: Mapping[str, Job[Any] | AsyncJob[Any] | int | None] | None = None,
+    ) -> AsyncJob[Any]:
+        plain = {key: pin.job if isinstance(pin, AsyncJob) else pin for key, pin in (pins or {}).items()}
+        return AsyncJob(await _in_thread(self.yard.build, name, build_deps, build_revdeps, plain))
 
     def insert_statement(self, new: NewJob, paramstyle: str = "named") -> tuple[str, Any]:
         return self.yard.insert_statement(new, paramstyle)
