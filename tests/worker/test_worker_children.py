@@ -10,6 +10,7 @@ from tests.worker import in_children
 from tests.worker.serving import heard, serving
 
 from jobyard.errors import UsageError
+from jobyard.model.events import ChildDied
 from jobyard.model.events import JobsClaimed
 
 
@@ -37,6 +38,7 @@ def run(yard, **options):
     ],
 )
 def test_the_death_of_a_child_counts_as_a_crash_of_its_job_alone(yard, tasks, name, args, how):
+    deaths = heard(yard, ChildDied)
     job = tasks[name].enqueue(*args)
     others = [tasks["pid"].enqueue() for _ in range(3)]
     summary = run(yard)
@@ -49,6 +51,7 @@ def test_the_death_of_a_child_counts_as_a_crash_of_its_job_alone(yard, tasks, na
     assert [(e.data["crashes"], e.data["status"]) for e in reversed(events)] == [(1, "queued"), (2, "failed")]
     assert how in events[0].data["why"]
     assert [attempt.outcome for attempt in job.attempts] == ["crashed", "failed"]
+    assert [(death.jobs, how in death.how) for death in deaths] == [((job.id,), True)] * 2
 
 
 @pytest.mark.parametrize(("name", "error"), [("leave_politely", "SystemExit"), ("interrupt", "KeyboardInterrupt")])

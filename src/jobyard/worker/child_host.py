@@ -12,6 +12,7 @@ from jobyard.errors import JobCrashed
 from jobyard.model.messages import (
     Abandoned,
     Cancel,
+    Died,
     Downstream,
     Ended,
     Enqueue,
@@ -158,6 +159,8 @@ class Parent:
     def died(self, child: ChildProcess, how: str) -> None:
         self._children.remove(child)
         begun, not_begun = child.split_held()
+        if not child.dismissed and all(held.why is None for held in begun):
+            self._all.say([Died(child.pid, how, [held.run.row.id for held in begun])])
         for held in begun:
             outcome = self._epitaph(child, held, how)
             _add_lines(outcome, held)

@@ -15,12 +15,14 @@ from typing import Any, Protocol
 
 import msgspec
 
-from jobyard.errors import JobyardError
-from jobyard.model.events import Emitter, JobsClaimed, SlotAbandoned, StaleWrite
+from jobyard.errors import JobyardError, MissingDependencies
+from jobyard.model.events import ChildDied, Emitter, JobsClaimed, SlotAbandoned, StaleWrite
+from jobyard.model.faults import fault
 from jobyard.model.messages import (
     Abandoned,
     Beat,
     Cancel,
+    Died,
     Ended,
     Enqueue,
     Lines,
@@ -257,6 +259,7 @@ class Claimer:
         if rows:
             turn.claimed = self._ledger.claimed(tx, rows, self._known_queues, time.monotonic())
             self._return_suspects(tx, turn, now)
+            self._fail_incomplete(tx, turn, now)
 
     def _return_suspects(self, tx: Transaction, turn: Turn, now: int) -> None:
         """A job that may have killed its worker is not claimed ahead: it has a free slot at once, or goes back."""
@@ -270,6 +273,15 @@ class Claimer:
         items = [
             self._ledger.settled(held, Outcome(*held.key, held.row.cursor, Ended.DRAINED)) for held in suspects[free:]
         ]
+        self._settling.write(tx, items, turn, self._known_queues, now)
+
+    def _fail_incomplete(self, tx: Transaction, turn: Turn, now: int) -> None:
+        """A job of a definition whose dependencies have no successful builds fails before it begins."""
+        incomplete = [held for held in turn.claimed if held.row.definition is not None and held.lacking]
+        if not incomplete:
+            return
+        turn.claimed = [held for held in turn.claimed if held not in incomplete]
+        items = [self._ledger.settled(held, _incomplete(held)) for held in incomplete]
         self._settling.write(tx, items, turn, self._known_queues, now)
 
     def _after(self, turn: Turn) -> None:
@@ -289,6 +301,8 @@ class Claimer:
         for message in turn.others:
             if isinstance(message, Abandoned):
                 self._note_abandoned(message)
+            elif isinstance(message, Died):
+                self._emitter.emit(ChildDied(self._name, message.pid, message.how, tuple(message.jobs)))
         if turn.ended or turn.ready or any(settlement.done for settlement in turn.settlements):
             self._store.driver.notify(everywhere=turn.ready and not turn.full)
         for enqueue in turn.enqueues:
@@ -390,3 +404,9 @@ class Claimer:
             held.host.tell([reply])
         else:
             _log.debug("nobody waits for the reply to call %d of job %d", message.call, message.id)
+
+
+def _incomplete(held: Held) -> Outcome:
+    error = MissingDependencies(f"there is no successful build of {', '.join(held.lacking)}")
+    types = [f"{kind.__module__}:{kind.__qualname__}" for kind in MissingDependencies.__mro__]
+    return Outcome(*held.key, held.row.cursor, Ended.RAISED, error=fault(error), types=types)
