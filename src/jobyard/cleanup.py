@@ -78,7 +78,7 @@ def clean_up(store: Store, tasks: Registry, codec: Codec, id: int) -> None:
 
 
 def clean_up_old(store: Store, tasks: Registry, codec: Codec, *, keep: float, keep_failed: float, now: int) -> int:
-    """Clean up what a prune would delete next, as far as the tasks are known here; returns how many builds that were."""
+    """Clean up what a prune would delete next, as far as the tasks are known here; returns how many builds."""
     sql = statements(store.driver.dialect, "builds")
     before = {"usual": now - round(keep * 1_000_000), "failed": now - round(keep_failed * 1_000_000), "now": now}
     with store.read() as tx:

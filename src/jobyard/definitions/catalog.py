@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from jobyard.cleanup import delete_build
 from jobyard.config import Settings
 from jobyard.definitions.building import Order, build, pinned_ids
-from jobyard.cleanup import delete_build
 from jobyard.definitions.definition import Definition, Result
 from jobyard.definitions.entry import Entry, Fault
 from jobyard.definitions.overview import Overview, overview

@@ -1,4 +1,4 @@
-"""From what somebody wrote of a definition to the recipe that is stored: all of it is checked, by the tasks known here."""
+"""From what somebody wrote of a definition to the recipe that is stored, all of it checked by the tasks known here."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ class Kitchen:
             draft.recipe = Recipe(task=task.name, args=text, refs=named, says=says, **draft.options)
 
 
-class _noting:  # noqa: N801 - read as a word of the sentence
+class _noting:
     """Turn what is refused in the block into a fault."""
 
     def __init__(self, faults: list[Fault], entry: Entry, key: str) -> None:
@@ -287,9 +287,7 @@ def _named(kwargs: Any) -> dict[str, Any]:
     return dict(kwargs)
 
 
-def _fitted(
-    signature: Signature, args: list[Any], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _fitted(signature: Signature, args: list[Any], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The values as the parameters are annotated: YAML has a list for a tuple, and a text for a path."""
     binding = signature.bind(len(args), tuple(kwargs))
     fitted = tuple(_as_annotated(slot, value) for slot, value in zip(binding.positional, args, strict=True))

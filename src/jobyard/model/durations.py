@@ -39,7 +39,7 @@ def text(length: float) -> str:
     for unit in ("d", "h", "m"):
         if length >= _UNITS[unit] and length % _UNITS[unit] == 0:
             return f"{length / _UNITS[unit]:.0f}{unit}"
-    return f"{length:g}s"
+    return f"{int(length) if length == int(length) else length}s"
 
 
 def micros(value: object, name: str = "duration") -> int:

@@ -28,7 +28,7 @@ from jobyard.model.ranking import is_requested, rank
 from jobyard.model.references import Ref
 from jobyard.model.rows import JobRow
 from jobyard.model.schedule import due_of, next_slot
-from jobyard.model.states import CODES, FINAL, STATUSES, Status
+from jobyard.model.states import CODES, STATUSES, Status
 from jobyard.store.definitions import change_values
 from jobyard.store.insert import Inserter, Stored
 from jobyard.store.plans import Batch, Plan, Query
@@ -42,7 +42,7 @@ _decode_refs = msgspec.json.Decoder(list[Ref]).decode
 
 
 class End(NamedTuple):
-    """A job of a definition that ends: its row as it was, its final status, and its result status, where one was said."""
+    """A job of a definition that ends: its row as it was, its final status, and its result status, if one was said."""
 
     row: JobRow
     status: Status

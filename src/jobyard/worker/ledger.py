@@ -45,6 +45,11 @@ class Held:
     canceling: bool = False
 
     @property
+    def lacking(self) -> tuple[str, ...]:
+        """The definitions without a successful build whose results it takes."""
+        return options_of(self.row.options).dependencies
+
+    @property
     def key(self) -> tuple[int, int]:
         return self.row.id, self.row.epoch
 
