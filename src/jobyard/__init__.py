@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobyard.errors import (
     BadArguments,
+    BadDefinitions,
     BadResult,
     CancelJob,
     ConfigError,
@@ -90,6 +91,7 @@ __all__ = [
     "AsyncYard",
     "Attempt",
     "BadArguments",
+    "BadDefinitions",
     "BadResult",
     "CancelJob",
     "Change",

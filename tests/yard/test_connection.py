@@ -122,6 +122,24 @@ def test_another_database_is_refused(tasks, tmp_path):
         tasks.echo.using(connection=connection).enqueue()
 
 
+def test_a_transaction_that_is_ahead_of_the_tables_is_told_so_at_once(yard, tasks):
+    """Making them would wait for the caller's own transaction."""
+    with closing(sqlite3.connect(yard.store.location)) as connection:
+        connection.execute("create table pictures (name text)")
+        connection.execute("insert into pictures values ('cat')")
+
+        with pytest.raises(UsageError, match=r"yard\.install\(\)"):
+            tasks.echo.using(connection=connection).enqueue()
+
+
+def test_a_connection_that_has_begun_nothing_may_be_the_first_use(yard, tasks):
+    with closing(sqlite3.connect(yard.store.location)) as connection:
+        job = tasks.echo.using(connection=connection).enqueue()
+        connection.commit()
+
+    assert yard.jobs() == [job]
+
+
 def test_what_is_no_connection_is_refused_by_its_class(tasks):
     with pytest.raises(UsageError, match=r"builtins\.object"):
         tasks.echo.using(connection=object()).enqueue()
