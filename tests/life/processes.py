@@ -91,6 +91,11 @@ class Site:
         path = self.folder / name
         return path.read_text().splitlines() if path.exists() else []
 
+    @property
+    def log(self) -> str:
+        """What the programs have said."""
+        return "\n".join(self.lines("programs.log"))
+
     def size(self, name: str) -> int:
         path = self.folder / name
         return path.stat().st_size if path.exists() else 0

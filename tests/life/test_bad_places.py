@@ -81,8 +81,7 @@ def test_a_full_disk_is_named_and_once_there_is_space_all_goes_on(small_disk):
     with yard:
         stored = [text.enqueue(1)]
         with pytest.raises(StoreFull, match="the disk is full"):
-            while True:
-                stored.append(text.enqueue(1, "x" * 20_000))
+            stored.extend(iter(lambda: text.enqueue(1, "x" * 20_000), None))
         assert len(yard.jobs(limit=None)) == len(stored), "what was acknowledged is there, and nothing else"
         ballast.unlink()
         stored.append(text.enqueue(1))

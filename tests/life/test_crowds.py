@@ -24,7 +24,7 @@ def test_eight_enqueue_while_two_drain(site, each):
     workers = [site.worker() for _ in range(2)]
     callers = [site.start("enqueue", str(n * each), str(each)) for n in range(8)]
 
-    assert [caller.wait(300) for caller in callers] == [0] * 8
+    assert [caller.wait(300) for caller in callers] == [0] * 8, site.log
     eventually(lambda: site.yard.count(by=("status",)) == {("succeeded",): 8 * each}, timeout=60)
     for worker in workers:
         worker.signal(signal.SIGTERM)

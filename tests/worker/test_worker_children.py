@@ -10,8 +10,7 @@ from tests.worker import in_children
 from tests.worker.serving import heard, serving
 
 from jobyard.errors import UsageError
-from jobyard.model.events import ChildDied
-from jobyard.model.events import JobsClaimed
+from jobyard.model.events import ChildDied, JobsClaimed
 
 
 @pytest.fixture

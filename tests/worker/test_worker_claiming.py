@@ -1,7 +1,9 @@
 """Which jobs a worker takes, when, and how it ends."""
 
+import signal
 import threading
 import time
+from datetime import timedelta
 
 import pytest
 from tests.support import eventually
@@ -55,8 +57,6 @@ def test_the_claim_order_holds_across_queues(yard, noted):
 
 
 def test_a_job_run_now_goes_ahead_of_others_of_its_priority(yard, noted, clock):
-    from datetime import timedelta
-
     noted.enqueue("usual")
     later = noted.using(due=timedelta(hours=1)).enqueue("requested")
     noted.using(priority=-1).enqueue("urgent")
@@ -86,8 +86,6 @@ def test_resuming_a_queue_wakes_a_worker(yard, noted):
 
 
 def test_a_job_is_taken_when_it_is_due(yard, noted, clock):
-    from datetime import timedelta
-
     with serving(yard):
         job = noted.using(due=timedelta(hours=1)).enqueue("x")
         clock.advance(3599)
@@ -98,8 +96,6 @@ def test_a_job_is_taken_when_it_is_due(yard, noted, clock):
 
 def test_a_job_that_comes_due_while_another_runs_is_taken(make_yard):
     """On real time: the worker holds a job and has a free slot."""
-    from datetime import timedelta
-
     yard = make_yard(clock=None)
     go = threading.Event()
 
@@ -224,8 +220,6 @@ def test_run_until_idle_waits_for_what_running_jobs_enqueue(yard):
 
 
 def test_run_until_idle_leaves_what_is_not_ready(yard, noted):
-    from datetime import timedelta
-
     noted.using(due=timedelta(hours=1)).enqueue("later")
     noted.enqueue("aside").suspend()
     parent = noted.using(due=timedelta(hours=1)).enqueue("parent")
@@ -410,3 +404,52 @@ def test_a_worker_that_was_declared_lost_claims_nothing_before_it_has_started_an
             rows = yard.store.jobs.get_many(tx, [job.id for job in jobs])
         assert worker.id not in {row.worker for row in rows.values()}
         assert server.worker.running == 0
+
+
+def test_a_task_registered_later_is_served_too(yard):
+    with serving(yard):
+
+        @yard.task
+        def late() -> int:
+            return 1
+
+        assert late.enqueue().wait(10).result == 1
+
+
+def test_suspects_are_claimed_for_free_slots_only(yard):
+    """Each of them may be what killed its worker: none is claimed ahead, and none waits in line."""
+    in_slot, most = [], []
+
+    @yard.task
+    def work() -> None:
+        in_slot.append(1)
+        most.append(yard.count(by=("status",))[("running",)])
+        in_slot.pop()
+
+    jobs = yard.enqueue_many([work.new() for _ in range(40)])
+    take_from_a_lost_worker(yard, work.name)
+    most.clear()
+    assert run(yard, concurrency=2).succeeded == 40
+
+    assert max(most) <= 2
+    assert {job.refresh().attempt for job in jobs} == {2}
+
+
+def take_from_a_lost_worker(yard, task):
+    """All that is queued was held by a worker that was lost."""
+    store = yard.store
+    facts = {"name": "lost", "machine": "m", "pid": 1, "queues": None, "tasks": [task], "concurrency": 1}
+    now = store.now()
+    with store.transaction() as tx:
+        id = store.workers.add(tx, **facts, processes=1, now=now)
+        assert store.jobs.claim(tx, ["default"], tasks=f'["{task}"]', worker=id, limit=1000, now=now)
+        found = store.reclaimer.reclaim(tx, before=now + 1, max_crashes=3, spare=0, now=now)
+    assert [worker.id for worker in found.workers] == [id]
+
+
+def test_signal_handlers_are_restored(yard, noted):
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    noted.enqueue("x")
+    run(yard)
+
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before

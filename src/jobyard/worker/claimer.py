@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -90,7 +90,7 @@ class Claimer:
         name: str,
         station: Station,
         queues: tuple[str, ...] | None,
-        tasks: Sequence[str],
+        tasks: Mapping[str, object],
         slots: int,
         place: Callable[[Run], Host],
         left: Callable[[Host], None],
@@ -109,7 +109,9 @@ class Claimer:
         self._name = name
         self._station = station
         self._queues = queues
-        self._tasks = json_text(list(tasks))
+        self._tasks = tasks
+        self._names = (0, "")
+        """How many tasks were known when their names were written down, and these."""
         self._slots = slots
         self._place = place
         self._left = left
@@ -254,12 +256,19 @@ class Claimer:
         if not open_queues:
             return
         began = time.perf_counter()
-        rows = jobs.claim(tx, open_queues, tasks=self._tasks, worker=self.id, limit=turn.wanted, now=now)
+        rows = jobs.claim(tx, open_queues, tasks=self._known(), worker=self.id, limit=turn.wanted, now=now)
         turn.seconds = time.perf_counter() - began
         if rows:
             turn.claimed = self._ledger.claimed(tx, rows, self._known_queues, time.monotonic())
             self._return_suspects(tx, turn, now)
             self._fail_incomplete(tx, turn, now)
+
+    def _known(self) -> str:
+        """The names of the tasks as the store takes them; more may be registered while the worker runs."""
+        if self._names[0] != len(self._tasks):
+            names = list(self._tasks)
+            self._names = len(names), json_text(names)
+        return self._names[1]
 
     def _return_suspects(self, tx: Transaction, turn: Turn, now: int) -> None:
         """A job that may have killed its worker is not claimed ahead: it has a free slot at once, or goes back."""

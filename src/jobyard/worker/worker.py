@@ -103,7 +103,7 @@ class Worker:
             name=self.name,
             station=self._station,
             queues=queues,
-            tasks=list(tasks.known),
+            tasks=tasks.known,
             slots=self.concurrency,
             place=self._hosts.place,
             left=self._hosts.left,
@@ -189,7 +189,11 @@ class Worker:
         self._heartbeat.reclaim_stale()
         loops = [
             Loop("heartbeat", self.settings.heartbeat, self._heartbeat.tick),
-            Loop("chores", _CHORES_EVERY, Chores(self._store, self.settings, self._emitter, self._tasks, self._codec).tick),
+            Loop(
+                "chores",
+                _CHORES_EVERY,
+                Chores(self._store, self.settings, self._emitter, self._tasks, self._codec).tick,
+            ),
         ]
         for loop in loops:
             loop.start()
