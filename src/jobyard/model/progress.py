@@ -8,6 +8,7 @@ Rule 2: the newest report of a group counts, also when its figure is lower than 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,7 +16,18 @@ from jobyard.errors import BadArguments
 from jobyard.model.messages import ProgressReport
 from jobyard.model.text import escape, shorten
 
-__all__ = ["INTERVAL", "SEPARATOR", "Group", "Progress", "ProgressBook", "ProgressNode", "group_path", "progress_tree"]
+__all__ = [
+    "INTERVAL",
+    "SEPARATOR",
+    "Group",
+    "Progress",
+    "ProgressBook",
+    "ProgressNode",
+    "group_path",
+    "join_group",
+    "progress_tree",
+    "split_group",
+]
 
 Group = str | Sequence[str]
 """A group as users write it: ``("reading", "headers")``, a list, or ``"reading::headers"``; empty is the whole job."""
@@ -23,6 +35,10 @@ Group = str | Sequence[str]
 SEPARATOR = "::"
 INTERVAL = 0.2
 """Seconds between two writes of one job's progress: five a second."""
+
+_COLON = re.compile(r"\\(?=[\\:]|$)|:(?=:|$)")
+"""What is written with a backslash before it, so that a text can be taken apart again."""
+_PIECE = re.compile(r"(::)|\\([\\:])|(.)", re.DOTALL)
 
 _LEVELS = 32
 _LONGEST = 500
@@ -113,7 +129,7 @@ def group_path(group: Group | None) -> tuple[str, ...]:
     Raises:
         BadArguments: for anything but strings, and for a path too deep or too long to be shown.
     """
-    parts: Sequence[str] = group.split(SEPARATOR) if isinstance(group, str) and group else group or ()
+    parts: Sequence[str] = split_group(group) if isinstance(group, str) else group or ()
     if not isinstance(parts, (tuple, list)) or not all(isinstance(part, str) for part in parts):
         msg = f"group={group!r}: give a tuple or a list of texts, or one text with the levels divided by '::'"
         raise BadArguments(msg)
@@ -121,6 +137,28 @@ def group_path(group: Group | None) -> tuple[str, ...]:
         msg = f"group={shorten(repr(group), 80)}: at most {_LEVELS} levels and {_LONGEST} characters"
         raise BadArguments(msg)
     return tuple(map(escape, parts))
+
+
+def join_group(path: Iterable[str]) -> str:
+    """
+    A path as one text, its levels divided by ``::``; `split_group` takes it apart again.
+
+    A level in which that divider could be read has a backslash there.
+    """
+    return SEPARATOR.join(_COLON.sub(r"\\\g<0>", part) for part in path)
+
+
+def split_group(text: str) -> tuple[str, ...]:
+    """The levels of a text that are divided by ``::``; none in the empty text."""
+    if not text:
+        return ()
+    levels = [""]
+    for divider, escaped, other in _PIECE.findall(text):
+        if divider:
+            levels.append("")
+        else:
+            levels[-1] += escaped or other
+    return tuple(levels)
 
 
 def progress_tree(rows: Iterable[Progress]) -> ProgressNode:

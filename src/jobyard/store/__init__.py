@@ -8,6 +8,7 @@ from typing import Protocol
 
 from jobyard.model.newjob import NewJob
 from jobyard.store import migrate
+from jobyard.store.builds import Builds
 from jobyard.store.control import Control
 from jobyard.store.definitions import Definitions
 from jobyard.store.driver import Driver, Transaction
@@ -62,7 +63,8 @@ class Store:
         self.requests = Requests(statements(dialect, "requests"))
         self.records = Records(statements(dialect, "log"), statements(dialect, "progress"), self.jobs)
         self.control = Control(self.jobs, self.queues, self.events, self.requests, self._worker_name)
-        self.reclaimer = Reclaimer(self.jobs, self.workers, self.queues, self.machines)
+        self.builds = Builds(named["builds"], dialect, self.jobs, self.definitions, self.queues, self.records)
+        self.reclaimer = Reclaimer(self.jobs, self.workers, self.queues, self.machines, self.builds)
 
     @property
     def location(self) -> str:
@@ -107,6 +109,11 @@ class Store:
         else:
             with self.transaction() as own:
                 yield own
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the tables have been seen to be there."""
+        return self._checked
 
     def ensure(self) -> None:
         """`check`, once."""

@@ -17,6 +17,7 @@ from jobyard.model.outcome import decide
 from jobyard.model.retry import NO_RETRY
 from jobyard.model.rows import JobRow, OpRow
 from jobyard.model.states import STATUSES
+from jobyard.store.builds import Builds
 from jobyard.store.driver import Transaction
 from jobyard.store.jobs import Jobs
 from jobyard.store.machines import Machines
@@ -45,6 +46,7 @@ class Reclaimer:
     workers: Workers
     queues: Queues
     machines: Machines
+    builds: Builds
 
     def reclaim(self, tx: Transaction, *, before: int, max_crashes: int, spare: int, now: int) -> Reclaimed:
         """
@@ -73,6 +75,17 @@ class Reclaimer:
             why = f"the run on machine {machine} was silent for {silent:.0f} s"
             settlement = self.take_back(tx, [row], why, machine, max_crashes, now)
             self.machines.retire(tx, machine, now)
+            result.jobs += settlement.done
+            result.ready = result.ready or settlement.ready
+        return result
+
+    def reclaim_silent(self, tx: Transaction, *, max_crashes: int, now: int) -> Reclaimed:
+        """Take back the builds that are held by hand and were not heard of for longer than their heartbeat timeout."""
+        result = Reclaimed()
+        for row in self.builds.silent(tx, now):
+            silent = (now - (row.heartbeat or 0)) / 1e6
+            why = f"nothing was heard of the build for {silent:.0f} s"
+            settlement = self.take_back(tx, [row], why, "", max_crashes, now)
             result.jobs += settlement.done
             result.ready = result.ready or settlement.ready
         return result

@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from jobyard.config import Settings, load_settings
 from jobyard.context import Link
-from jobyard.definitions import Definitions
 from jobyard.errors import BadArguments, UsageError
 from jobyard.model.codec import Codec, JsonCodec
 from jobyard.model.events import Emitter, Event, Happening, JobEnqueued
@@ -29,19 +29,21 @@ from jobyard.store.foreign import async_transaction_on, transaction_on
 from jobyard.store.insert import Stored
 from jobyard.store.plans import arun, run
 from jobyard.task import CallKeywords, CallOptions, Decorator, Duration, Registry, new_job
-from jobyard.workflow import Workflow
 from jobyard.yard import criteria
 from jobyard.yard.changes import NO_CHANGE, Change, NoChange, change_of
 from jobyard.yard.control import JobControl
 from jobyard.yard.link import Linking
-from jobyard.yard.machines import MachineList
 from jobyard.yard.queues import OPTIONS, UNSET, QueueInfo, QueueList, set_options
 from jobyard.yard.statement import insert_statement
 from jobyard.yard.waiting import still_running, until
 
 if TYPE_CHECKING:
+    from jobyard.builds import Storage
+    from jobyard.definitions import Definitions
     from jobyard.store.prune import Pruned
     from jobyard.worker import Worker
+    from jobyard.workflow import Workflow
+    from jobyard.yard.machines import MachineList
 
 __all__ = ["Yard"]
 
@@ -87,7 +89,6 @@ class Yard:
         self.tasks = Registry()
         self.task = Decorator(self.tasks, self)
         """Makes a task of a function, an ``async def`` or a dataclass with ``run``: ``@yard.task(queue="images")``."""
-        self.definitions = Definitions(self, lambda row: Job.of_row(row, self.control, self))
         self._open(clock)
         self._started: list[Callable[[], object]] = []
         self._stopped: list[Callable[[], object]] = []
@@ -100,8 +101,29 @@ class Yard:
         self.store = store
         self.control = JobControl(self.store, self.tasks, self.codec, lambda: self.settings.user)
         self.queues = QueueList(self.store, lambda: self.settings.user)
-        self.machines = MachineList(self.store, self.control, lambda: self.settings.user)
-        self.workflow = Workflow(store, self.settings, lambda row: Job.of_row(row, self.control, self))
+        for made_of_the_store in ("machines", "workflow"):
+            self.__dict__.pop(made_of_the_store, None)
+
+    @cached_property
+    def definitions(self) -> Definitions:
+        """The named recipes for jobs."""
+        from jobyard.definitions import Definitions  # as below: callers who only enqueue do without
+
+        return Definitions(self, lambda row: Job.of_row(row, self.control, self))
+
+    @cached_property
+    def machines(self) -> MachineList:
+        """The hosts of workers."""
+        from jobyard.yard.machines import MachineList
+
+        return MachineList(self.store, self.control, lambda: self.settings.user)
+
+    @cached_property
+    def workflow(self) -> Workflow:
+        """Recurring work on machines, as Launchpad's code imports have it."""
+        from jobyard.workflow import Workflow
+
+        return Workflow(self.store, self.settings, lambda row: Job.of_row(row, self.control, self))
 
     @property
     def url(self) -> str:
@@ -110,6 +132,13 @@ class Yard:
     @property
     def max_payload(self) -> int:
         return self.settings.max_payload
+
+    @property
+    def builds(self) -> Storage:
+        """The builds of this yard, by the storage interface of jobcontrol."""
+        from jobyard.builds import Storage  # only those who come from there wait for it
+
+        return Storage(self.store, self.tasks, self.codec, self.settings)
 
     def __repr__(self) -> str:
         return f"<Yard {self.store.location}>"
