@@ -217,7 +217,7 @@ class Workflow:
         self._tell(ready=settlement.ready)
         return self._fresh(job)
 
-    def reclaim_job(self, job: Job[Any] | int) -> Job[Any]:
+    def reclaim_job(self, job: Job[Any] | int, *, epoch: int | None = None) -> Job[Any]:
         """
         Take a running job from whoever has it.
 
@@ -229,7 +229,7 @@ class Workflow:
         """
         with self._store.transaction() as tx:
             now = self._store.now()
-            row = self._held(tx, job, now)
+            row = self._held(tx, job, now, epoch)
             settlement = self._store.reclaimer.by_hand(
                 tx, row, user=self._settings.user, max_crashes=self._settings.max_crashes, now=now
             )
@@ -257,18 +257,29 @@ class Workflow:
         with self._store.transaction() as tx:
             now = self._store.now()
             row = self._take(tx, machine, queue, now) if self._takes_jobs(tx, machine, limit, now) else None
-        self._tell(ready=row is not None)
-        return None if row is None else self._fresh(row.id)
+        if row is None:
+            return None
+        self._tell(ready=True)
+        return self._fresh(row.id)
+
+    def is_job_due(self, queue: str | None = None) -> bool:
+        """Whether `get_job_for_machine` may find something: a look that writes nothing."""
+        now = self._store.now()
+        with self._store.read() as tx:
+            known = self._store.queues.all(tx)
+            offering = self._store.machines.offering(tx, now)
+        return any(queue in (None, name) and not (name in known and known[name].paused) for name in offering)
 
     def reclaim_stale(self) -> list[Job[Any]]:
         """Reclaim what foreign runners have and did not beat for longer than `reclaim_after`, as any worker does."""
+        now = self._store.now()
+        before = now - round(self._settings.reclaim_after * _SECOND)
+        with self._store.read() as tx:
+            if not self._store.machines.any_stale(tx, before):
+                return []
         with self._store.transaction() as tx:
-            now = self._store.now()
             done = self._store.reclaimer.reclaim_stale(
-                tx,
-                before=now - round(self._settings.reclaim_after * _SECOND),
-                max_crashes=self._settings.max_crashes,
-                now=now,
+                tx, before=before, max_crashes=self._settings.max_crashes, now=now
             )
         if done.jobs:
             self._tell(ready=done.ready)

@@ -14,7 +14,10 @@ from jobyard.cli.command import Root
 
 __all__ = ["cli", "main"]
 
-NOUNS = ["worker", "enqueue", "task", "queue", "job", "event", "demo", "db", "prune", "doctor", "config", "completion"]
+NOUNS = [
+    *("worker", "enqueue", "task", "queue", "job", "machine", "workflow", "run-external", "event", "demo"),
+    *("db", "prune", "doctor", "config", "completion"),
+]
 
 _SHOWN_SETTINGS = ("busy_timeout", "user", "log_level")
 

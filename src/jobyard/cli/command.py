@@ -121,7 +121,7 @@ class Root(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._nouns:
             return None
-        command: click.Command = import_module(f"jobyard.cli.{cmd_name}").command
+        command: click.Command = import_module(f"jobyard.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

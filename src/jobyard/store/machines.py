@@ -104,6 +104,10 @@ class Machines:
         rows = [row for queue in queues for row in tx.fetch(self._sql.offered, {"queue": queue})]
         return min(rows)[1] if rows else None
 
+    def offering(self, tx: Transaction, now: int) -> set[str]:
+        """The queues that have a job for a foreign runner: a look that takes nothing."""
+        return {queue for (queue,) in tx.fetch(self._sql.offering, {"now": now})}
+
     def start(self, tx: Transaction, id: int, machine: str, now: int) -> JobRow | None:
         """Give a scheduled or queued job to a machine: it runs, and its epoch rises. None: it is neither."""
         rows = tx.fetch(self._sql.start, {"id": id, "machine": machine, "now": now})

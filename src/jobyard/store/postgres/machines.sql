@@ -36,6 +36,12 @@ select count(*) from main.jobs where worker is null and status in (4, 5) and mac
 select rank, id from main.jobs where queue = :queue and status = 1 and definition is not null
 order by rank, id limit 1 for no key update skip locked
 
+-- name: offering
+-- The queues that have a job for a foreign runner, those included of which no worker has noticed that their due has come.
+select queue from main.jobs where status = 1 and definition is not null
+union
+select queue from main.jobs where status = 0 and due <= :now and definition is not null
+
 -- name: start
 update main.jobs set
     status = 4, epoch = epoch + 1, attempt = attempt + 1, worker = null, started_at = :now, exec_at = null,

@@ -34,6 +34,12 @@ select count(*) from jobs where worker is null and status in (4, 5) and machine 
 -- The best job of a queue that a foreign runner may have.
 select rank, id from jobs where queue = :queue and status = 1 and definition is not null order by rank, id limit 1
 
+-- name: offering
+-- The queues that have a job for a foreign runner, those included of which no worker has noticed that their due has come.
+select queue from jobs where status = 1 and definition is not null
+union
+select queue from jobs where status = 0 and due <= :now and definition is not null
+
 -- name: start
 update jobs set
     status = 4, epoch = epoch + 1, attempt = attempt + 1, worker = null, started_at = :now, exec_at = null,
