@@ -22,6 +22,12 @@ from jobyard.store.plans import arun
 
 
 @pytest.fixture
+def bare_url(tmp_path):
+    """On SQLite alone; connections to PostgreSQL have tests of their own."""
+    return f"sqlite:///{tmp_path}/jobyard.db"
+
+
+@pytest.fixture
 def connection(store):
     store.check()
     with closing(sqlite3.connect(store.location)) as connection:

@@ -20,6 +20,12 @@ STYLES = ["named", "qmark", "format", "pyformat", "numeric", "numeric_dollar"]
 
 
 @pytest.fixture
+def bare_url(tmp_path):
+    """On SQLite alone; connections to PostgreSQL have tests of their own."""
+    return f"sqlite:///{tmp_path}/jobyard.db"
+
+
+@pytest.fixture
 def path(yard, tasks):
     """The file, with a table of the caller's."""
     yard.install()

@@ -103,6 +103,10 @@ class Driver(Protocol):
             Whether to look once more before sleeping, since something may have been committed in between.
         """
 
+    @property
+    def notice(self) -> tuple[str, Params] | None:
+        """What in a caller's transaction has its commit wake all listeners; None: they find out by themselves."""
+
     def qualified(self, statement: str) -> str:
         """The statement as connections that are not the driver's understand it."""
 

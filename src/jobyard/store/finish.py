@@ -13,6 +13,7 @@ from jobyard.model.messages import Ended
 from jobyard.model.ranking import is_requested, rank
 from jobyard.model.rows import JobRow, OpRow
 from jobyard.model.states import CODES, Status
+from jobyard.store.foreign import notice_plan
 from jobyard.store.jobs import Finish, json_text
 from jobyard.store.plans import Plan, Query
 from jobyard.store.queues import queue_of
@@ -59,6 +60,7 @@ def finish_plan(store: Store, ending: Ending) -> Plan[bool]:
     if row.definition is not None:
         said = fitting(Status.SUCCEEDED, Ended.RETURNED, ending.result_status)
         yield from jobs.recurrence.ended([End(row, Status.SUCCEEDED, said)], now)
+    yield from notice_plan(store)
     return True
 
 

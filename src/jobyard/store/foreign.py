@@ -10,28 +10,46 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jobyard.errors import UsageError
+from jobyard.model.newjob import NewJob
 from jobyard.store.driver import Params, Row, Transaction
-from jobyard.store.plans import AsyncTransaction
+from jobyard.store.insert import Stored
+from jobyard.store.plans import AsyncTransaction, Plan, Query
 from jobyard.store.sql import positional
 from jobyard.store.sqlite import SqliteTransaction, translated
 
 if TYPE_CHECKING:
     from jobyard.store import Store
+    from jobyard.store.postgres import PostgresDriver
 
-__all__ = ["async_transaction_on", "transaction_on"]
+__all__ = ["async_transaction_on", "insert_plan", "notice_plan", "transaction_on"]
 
 _SYNC = frozenset(
     {
         ("sqlite3", "Connection"),
+        ("psycopg", "Connection"),
         ("sqlalchemy", "Connection"),
         ("sqlalchemy", "Session"),
         ("sqlalchemy", "scoped_session"),
     }
 )
-_ASYNC = frozenset({("aiosqlite", "Connection"), ("sqlalchemy", "AsyncConnection"), ("sqlalchemy", "AsyncSession")})
+_ASYNC = frozenset(
+    {
+        ("aiosqlite", "Connection"),
+        ("psycopg", "AsyncConnection"),
+        ("asyncpg", "Connection"),
+        ("asyncpg", "PoolConnectionProxy"),
+        ("sqlalchemy", "AsyncConnection"),
+        ("sqlalchemy", "AsyncSession"),
+    }
+)
+_DRIVERS = {
+    "sqlite": {"pysqlite", "aiosqlite"},
+    "postgres": {"psycopg", "psycopg_async", "asyncpg"},
+}
+"""Those of SQLAlchemy's, by our dialect."""
 
 
 def transaction_on(connection: Any, store: Store) -> Transaction:
@@ -45,6 +63,8 @@ def transaction_on(connection: Any, store: Store) -> Transaction:
     match _kind(connection):
         case "sqlite3", _:
             return _on_sqlite3(connection, store)
+        case "psycopg", "Connection":
+            return _on_psycopg(connection, store)
         case "sqlalchemy", "Connection":
             return _on_sqlalchemy(connection, store)
         case "sqlalchemy", "Session" | "scoped_session":
@@ -58,11 +78,29 @@ async def async_transaction_on(connection: Any, store: Store) -> AsyncTransactio
     match _kind(connection):
         case "aiosqlite", _:
             return await _on_aiosqlite(connection, store)
+        case "psycopg", "AsyncConnection":
+            return await _on_async_psycopg(connection, store)
+        case "asyncpg", _:
+            return await _on_asyncpg(connection, store)
         case "sqlalchemy", "AsyncConnection":
             return await _on_async_sqlalchemy(connection, store)
         case "sqlalchemy", "AsyncSession":
             return await _on_async_sqlalchemy(await connection.connection(), store)
     return _Awaited(transaction_on(connection, store))
+
+
+def insert_plan(store: Store, jobs: Sequence[NewJob]) -> Plan[list[Stored]]:
+    """Store *jobs* in a caller's transaction, whose commit wakes the workers."""
+    stored: list[Stored] = yield from store.jobs.inserter.insert(jobs, store.now(), theirs=True)
+    if any(not existing for _, existing in stored):
+        yield from notice_plan(store)
+    return stored
+
+
+def notice_plan(store: Store) -> Plan[None]:
+    """Have the caller's commit wake those who listen."""
+    if (notice := store.driver.notice) is not None:
+        yield Query(*notice)
 
 
 def _kind(connection: Any) -> tuple[str, str]:
@@ -71,8 +109,8 @@ def _kind(connection: Any) -> tuple[str, str]:
         if kind in _SYNC or kind in _ASYNC:
             return kind
     msg = (
-        f"connection= was given {_name(connection)}; it takes a connection of sqlite3 or aiosqlite, or a connection or "
-        "session of SQLAlchemy"
+        f"connection= was given {_name(connection)}; it takes a connection of sqlite3, aiosqlite, psycopg or asyncpg, "
+        "or a connection or session of SQLAlchemy on one of them"
     )
     raise UsageError(msg)
 
@@ -83,40 +121,95 @@ def _name(connection: Any) -> str:
 
 
 def _on_sqlite3(connection: sqlite3.Connection, store: Store) -> Transaction:
-    store.ensure()
     transaction = SqliteTransaction(connection, store.location)
+    if connection.in_transaction and not store.is_ready:
+        _check_tables(transaction.fetch(_TABLES), store)
+    _check_dialect(store, "sqlite")
     _check_transaction(connection)
     _check_file(transaction.fetch("pragma database_list"), store)
     return transaction
 
 
-def _on_sqlalchemy(connection: Any, store: Store) -> Transaction:
-    _check_driver(connection, "pysqlite")
-    if not connection.in_transaction():
-        connection.begin()  # else its commit() would find nothing to commit
-    return _on_sqlite3(connection.connection.driver_connection, store)
-
-
 async def _on_aiosqlite(connection: Any, store: Store) -> AsyncTransaction:
-    store.ensure()
     transaction = _AiosqliteTransaction(connection, store.location)
+    if connection.in_transaction and not store.is_ready:
+        _check_tables(await transaction.fetch(_TABLES, {}), store)
+    _check_dialect(store, "sqlite")
     _check_transaction(connection)
     _check_file(await transaction.fetch("pragma database_list", {}), store)
     return transaction
 
 
+def _on_psycopg(connection: Any, store: Store) -> Transaction:
+    _check_dialect(store, "postgres")
+    from jobyard.store.postgres.theirs import on_psycopg  # here: psycopg is an extra
+
+    return on_psycopg(connection, cast("PostgresDriver", store.driver))
+
+
+async def _on_async_psycopg(connection: Any, store: Store) -> AsyncTransaction:
+    _check_dialect(store, "postgres")
+    from jobyard.store.postgres.theirs import on_async_psycopg
+
+    return await on_async_psycopg(connection, cast("PostgresDriver", store.driver))
+
+
+async def _on_asyncpg(connection: Any, store: Store) -> AsyncTransaction:
+    _check_dialect(store, "postgres")
+    from jobyard.store.postgres.theirs import on_asyncpg
+
+    return await on_asyncpg(connection, cast("PostgresDriver", store.driver))
+
+
+def _on_sqlalchemy(connection: Any, store: Store) -> Transaction:
+    _check_driver(connection, store)
+    if not connection.in_transaction():
+        connection.begin()  # else its commit() would find nothing to commit
+    return transaction_on(connection.connection.driver_connection, store)
+
+
 async def _on_async_sqlalchemy(connection: Any, store: Store) -> AsyncTransaction:
-    _check_driver(connection, "aiosqlite")
+    _check_driver(connection, store)
     if not connection.in_transaction():
         await connection.begin()
+    if connection.dialect.driver == "asyncpg":
+        await connection.exec_driver_sql("select 1")  # which is when SQLAlchemy really begins there
     raw = await connection.get_raw_connection()
-    return await _on_aiosqlite(raw.driver_connection, store)
+    return await async_transaction_on(raw.driver_connection, store)
 
 
-def _check_driver(connection: Any, driver: str) -> None:
-    dialect = connection.dialect
-    if (dialect.name, dialect.driver) != ("sqlite", driver):
-        msg = f"connection= is on {dialect.name} by {dialect.driver}; jobs are stored in SQLite here, by {driver}"
+_TABLES = "select name from sqlite_master where name = 'schema_version'"
+
+
+def _check_tables(found: Sequence[Row], store: Store) -> None:
+    """The first use makes the tables, for which it would wait here until the caller's transaction ends: for ever."""
+    if store.driver.dialect == "sqlite" and not found:
+        msg = (
+            f"{store.location} has no tables of jobyard yet, and connection= has begun a transaction on it: call "
+            "yard.install() before"
+        )
+        raise UsageError(msg)
+
+
+def _check_dialect(store: Store, dialect: str) -> None:
+    store.ensure()
+    if store.driver.dialect != dialect:
+        msg = (
+            f"connection= is on {_NAMES[dialect]}, but the jobs are in {_NAMES[store.driver.dialect]}: {store.location}"
+        )
+        raise UsageError(msg)
+
+
+_NAMES = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
+
+
+def _check_driver(connection: Any, store: Store) -> None:
+    known = _DRIVERS[store.driver.dialect]
+    if connection.dialect.driver not in known:
+        msg = (
+            f"connection= is on {connection.dialect.name} by {connection.dialect.driver}; jobs are stored in "
+            f"{_NAMES[store.driver.dialect]} here, by {' or '.join(sorted(known - {'psycopg_async'}))}"
+        )
         raise UsageError(msg)
 
 

@@ -11,7 +11,7 @@ from jobyard.model.messages import Call
 from jobyard.model.newjob import NewJob
 from jobyard.model.rows import JobRow
 from jobyard.store.finish import finish_plan
-from jobyard.store.foreign import async_transaction_on, transaction_on
+from jobyard.store.foreign import async_transaction_on, insert_plan, transaction_on
 from jobyard.store.insert import Stored
 from jobyard.store.plans import Plan, Query, arun, run
 from jobyard.task import CallOptions, new_job
@@ -69,7 +69,7 @@ class Linking:
         held = yield Query(store.jobs.sql.hold, {"id": parent.id, "epoch": parent.epoch, "lines": 0})
         if not held:
             raise stale(parent.id)
-        stored: list[Stored] = yield from store.jobs.inserter.insert([new], store.now(), theirs=True)
+        stored = yield from insert_plan(store, [new])
         return stored[0]
 
     def _finish(self, connection: Any, finish: Finish) -> None:

@@ -25,7 +25,7 @@ from jobyard.model.states import CODES, Status
 from jobyard.store import Store, TimeSource, open_store
 from jobyard.store.events import EventFilter
 from jobyard.store.filters import JobFilter, count_jobs, find_jobs
-from jobyard.store.foreign import async_transaction_on, transaction_on
+from jobyard.store.foreign import async_transaction_on, insert_plan, transaction_on
 from jobyard.store.insert import Stored
 from jobyard.store.plans import arun, run
 from jobyard.task import CallKeywords, CallOptions, Decorator, Duration, Registry, new_job
@@ -234,7 +234,7 @@ class Yard:
 
             return await asyncio.to_thread(self.enqueue_many, new_jobs)
         transaction = await async_transaction_on(connection, self.store)
-        stored = await arun(self.store.jobs.inserter.insert(new_jobs, self.store.now(), theirs=True), transaction)
+        stored = await arun(insert_plan(self.store, new_jobs), transaction)
         return [Job.of_row(row, self.control, self, existing=existing) for row, existing in stored]
 
     def enqueue_new(self, new: NewJob, connection: Any = None) -> Job[Any]:
@@ -542,7 +542,7 @@ class Yard:
     def _store(self, jobs: Sequence[NewJob], connection: Any) -> list[Stored]:
         store = self.store
         if connection is not None:
-            return run(store.jobs.inserter.insert(jobs, store.now(), theirs=True), transaction_on(connection, store))
+            return run(insert_plan(store, jobs), transaction_on(connection, store))
         if len(jobs) == 1:
             stored = [store.enqueue(jobs[0])]
         else:

@@ -39,6 +39,11 @@ taken as (
     delete from main.idle using found where idle.listener = found.listener and idle.heed = found.heed returning 1)
 select pg_notify(:channel, '') where exists (select from taken)
 """
+PLACE = """
+select current_database(), to_regclass('main.jobs')::oid::bigint,
+    (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint
+"""
+_NOTICE = "select pg_notify(:channel, '')"
 _LEAVE_MARK = "insert into main.idle (listener, heed) values (:listener, :heed) on conflict do nothing"
 _STATUS = "select pg_xact_status(:number::text::xid8)"
 
@@ -57,7 +62,7 @@ class PostgresDriver:
     def __init__(self, target: Target, *, notify: bool = True, size: int = 10) -> None:
         self.schema = target.schema
         self.notifies = notify
-        self.channel = f"jobyard_{target.schema}"
+        self.channel = f"jobyard.{target.schema}"
         self._target = target
         self._size = size
         self._clock = Clock()
@@ -65,6 +70,7 @@ class PostgresDriver:
         settings = "" if target.prepare else f", {target.settings(local=True)}"
         self._write = ("begin isolation level read committed read write", f"select pg_current_xact_id(){settings}")
         self._read = ("begin isolation level repeatable read read only", f"select null{settings}")
+        self._place: Row | None = None
         self._start()
 
     @property
@@ -117,6 +123,16 @@ class PostgresDriver:
         except StoreError as error:
             _log.debug("no mark could be left: %s", error)
         return True
+
+    @property
+    def notice(self) -> tuple[str, Params] | None:
+        return (_NOTICE, {"channel": self.channel}) if self.notifies else None
+
+    def is_at(self, place: Row) -> bool:
+        """Whether a connection whose (database, oid of the table of jobs, start of the server) these are is ours."""
+        if place != self._place:
+            self._place = self._run(PLACE, {})[0]
+        return place == self._place
 
     def facts(self) -> dict[str, Any]:
         now = self.now()

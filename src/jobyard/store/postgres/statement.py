@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
-__all__ = ["numbered", "qualified"]
+__all__ = ["batched", "numbered", "qualified"]
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 _SCHEMA = re.compile(r"\bmain\b")
@@ -22,3 +24,10 @@ def numbered(statement: str, schema: str) -> tuple[str, tuple[str, ...]]:
     names = tuple(dict.fromkeys(_PARAMETER.findall(statement)))
     places = {name: f"${number}" for number, name in enumerate(names, 1)}
     return qualified(_PARAMETER.sub(lambda found: places[found[1]], statement), schema), names
+
+
+def batched(statement: str, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+    """The parameters for each run of a statement on these rows: one run, if it takes each column as an array."""
+    if rows and "unnest(" in statement:
+        return [[list(column) for column in zip(*rows, strict=True)]]
+    return rows

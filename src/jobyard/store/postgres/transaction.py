@@ -13,7 +13,7 @@ from psycopg.rows import tuple_row
 
 from jobyard.store.driver import Params, Row
 from jobyard.store.postgres.faults import translated
-from jobyard.store.postgres.statement import numbered
+from jobyard.store.postgres.statement import batched, numbered
 
 __all__ = ["PostgresTransaction"]
 
@@ -51,10 +51,8 @@ class PostgresTransaction:
 
     def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         text, _ = numbered(statement, self._schema)
-        if "unnest(" in text:  # it takes its rows as one array for each column
-            rows = [[list(column) for column in zip(*rows, strict=True)]] if rows else []
-        for row in rows:
-            self._send(text, row)
+        for values in batched(statement, rows):
+            self._send(text, values)
 
     def after_commit(self, action: Callable[[], None]) -> None:
         self.actions.append(action)

@@ -187,6 +187,10 @@ class SqliteDriver:
     def rest(self, heed: Heed) -> bool:
         return False  # listeners are woken whether they sleep or not
 
+    @property
+    def notice(self) -> tuple[str, Params] | None:
+        return None
+
     def qualified(self, statement: str) -> str:
         return statement
 
