@@ -12,6 +12,7 @@ from tests.store.acts import SECOND, new, put, row
 
 import jobyard
 from jobyard.model.ranking import rank
+from jobyard.store import open_store
 from jobyard.store.insert import Inserter
 from jobyard.store.sql import migrations, noun_names, parameters, statements
 
@@ -31,6 +32,14 @@ HOT = {
     "queues": "get put",
 }
 SORTED_BY_ITS_INDEX = ["claim", "candidates", "promote", "held_by", "of_queue_after", "prunable"]
+
+
+@pytest.fixture
+def sqlite(tmp_path):
+    """A store in a file: how PostgreSQL plans is for other tests."""
+    store = open_store(f"sqlite:///{tmp_path}/plans.db")
+    yield store
+    store.close()
 
 
 def every(dialect):
@@ -59,32 +68,32 @@ def scanned(details):
 
 
 @pytest.mark.parametrize(("noun", "name"), every("sqlite"))
-def test_every_statement_compiles(store, noun, name):
-    statement = getattr(statements(store.driver.dialect, noun), name)
+def test_every_statement_compiles(sqlite, noun, name):
+    statement = getattr(statements(sqlite.driver.dialect, noun), name)
 
-    with store.transaction() as tx:
+    with sqlite.transaction() as tx:
         tx.fetch(f"explain {statement}", dict.fromkeys(parameters(statement)))
 
 
 @pytest.mark.parametrize(("noun", "name"), hot())
-def test_no_hot_statement_scans_a_table(store, noun, name):
-    assert scanned(plan(store, getattr(statements("sqlite", noun), name))) == []
+def test_no_hot_statement_scans_a_table(sqlite, noun, name):
+    assert scanned(plan(sqlite, getattr(statements("sqlite", noun), name))) == []
 
 
 @pytest.mark.parametrize("name", SORTED_BY_ITS_INDEX)
-def test_what_takes_the_first_rows_sorts_nothing(store, name):
-    assert "USE TEMP B-TREE" not in " ".join(plan(store, getattr(statements("sqlite", "jobs"), name)))
+def test_what_takes_the_first_rows_sorts_nothing(sqlite, name):
+    assert "USE TEMP B-TREE" not in " ".join(plan(sqlite, getattr(statements("sqlite", "jobs"), name)))
 
 
 @pytest.mark.parametrize("name", ["any_ready", "candidates"])
-def test_looking_for_ready_jobs_reads_the_index_alone(store, name):
-    details = plan(store, getattr(statements("sqlite", "jobs"), name))
+def test_looking_for_ready_jobs_reads_the_index_alone(sqlite, name):
+    details = plan(sqlite, getattr(statements("sqlite", "jobs"), name))
 
     assert any("COVERING INDEX jobs_ready" in detail for detail in details)
 
 
-def test_the_test_for_scans_can_fail(store):
-    assert scanned(plan(store, "select * from jobs where requester = :r")) == ["SCAN jobs"]
+def test_the_test_for_scans_can_fail(sqlite):
+    assert scanned(plan(sqlite, "select * from jobs where requester = :r")) == ["SCAN jobs"]
 
 
 def test_no_statement_is_without_use():

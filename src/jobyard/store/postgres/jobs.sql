@@ -281,7 +281,7 @@ order by j.ended_at, j.id limit :limit
 -- What definitions keep for less long than all others are kept.
 select j.id from main.definitions d join main.jobs j on j.definition = d.name
 where d.keep is not null and j.status >= 6 and j.ended_at < :now - d.keep
-    and j.ended_at >= case j.status when 7 then :failed else :usual end
+    and j.ended_at >= case j.status when 7 then :failed::bigint else :usual::bigint end
     and j.id <> coalesce(d.last_build, 0) and j.ended_at < coalesce(d.failing_since, j.ended_at + 1)
     and (j.unique_key is null or j.unique_until is null or j.unique_until <= :now)
     and not exists (select 1 from main.builds b where b.job = j.id and b.cleanup is not null)

@@ -1,0 +1,58 @@
+"""The statements on PostgreSQL: they compile, and no plan of a hot one reads a table from end to end."""
+
+from __future__ import annotations
+
+import re
+
+import psycopg
+import pytest
+from tests import postgres
+from tests.store.test_sql import every, hot
+
+from jobyard.store import open_store
+from jobyard.store.postgres.statement import numbered
+from jobyard.store.sql import statements
+
+
+@pytest.fixture(scope="module")
+def planner():
+    """A connection to a store that nobody writes to, set up as those of jobyard are."""
+    url = postgres.new_schema(postgres.shared())
+    store = open_store(url)
+    store.upgrade()
+    with psycopg.connect(url.partition("?")[0], autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
+        connection.execute(f"set search_path to {store.driver.schema}; set enable_seqscan to off")
+        yield connection, store.driver.schema
+    store.close()
+    postgres.drop_schema(url)
+
+
+def plan(planner, statement):
+    """As it is prepared, for parameters of any value."""
+    connection, schema = planner
+    return [line for (line,) in connection.execute(f"explain (generic_plan) {numbered(statement, schema)[0]}")]
+
+
+def scanned(lines):
+    return [line.strip() for line in lines if re.search(r"Seq Scan on (?!queues|schema_version)\w+", line)]
+
+
+@pytest.mark.parametrize(("noun", "name"), [each for each in every("postgres") if each[0] != "schema"])
+def test_every_statement_compiles(planner, noun, name):
+    assert plan(planner, getattr(statements("postgres", noun), name))
+
+
+@pytest.mark.parametrize(("noun", "name"), hot())
+def test_no_hot_statement_scans_a_table(planner, noun, name):
+    assert scanned(plan(planner, getattr(statements("postgres", noun), name))) == []
+
+
+@pytest.mark.parametrize("name", ["claim", "candidates", "promote", "prunable"])
+def test_what_takes_the_first_rows_sorts_nothing(planner, name):
+    lines = plan(planner, getattr(statements("postgres", "jobs"), name))
+
+    assert [line for line in lines if re.search(r"(?<!Incremental )Sort  \(", line)] == []
+
+
+def test_the_test_for_scans_can_fail(planner):
+    assert scanned(plan(planner, "select * from main.jobs where requester = :r")) != []
