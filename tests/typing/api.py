@@ -6,11 +6,28 @@ An ignored error is a claim too: mypy complains where there is none.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import assert_type
+from typing import Any, assert_type
 
-from jobyard import Job, Retry, Yard, retval
+from jobyard import (
+    AsyncJob,
+    AsyncYard,
+    Change,
+    Job,
+    JobFinished,
+    LogEntry,
+    Reason,
+    RemoteError,
+    Retry,
+    Status,
+    Summary,
+    Yard,
+    ctx,
+    retval,
+)
+from jobyard.testing import Clock, enqueued, run_now
 
 yard = Yard()
 
@@ -117,3 +134,62 @@ def jobs_of_many_ops_and_many_jobs() -> None:
     job = yard.enqueue(size.op("a"), thumbnail.op("a", width=retval(op=0)), queue="images", due=timedelta(hours=1))
     new = [size.new("a"), yard.new(size.op("b"), after=[-1])]
     print(job.ops[0].result, [each.result for each in yard.enqueue_many(new)])
+
+
+def jobs_are_found_and_steered() -> None:
+    job = yard.job(1)
+    assert_type(job.wait(timeout=5).status, Status)
+    assert_type(job.cancel(), tuple[bool, str])
+    assert_type(job.why(), list[Reason])
+    assert_type(job.error, RemoteError | None)
+    assert_type(job.get_log_entries(newer_than=3), list[LogEntry])
+    assert_type(yard.jobs(status={"queued", Status.RUNNING}, since=datetime.now(UTC), limit=None), list[Job[Any]])
+    assert_type(yard.queue("images", retry=3, timeout="5m", aging=None).counts, Mapping[Status, int])
+    assert_type(yard.worker(["images"], concurrency=2).run_until_idle(), Summary)
+    yard.jobs(order="name")  # type: ignore[arg-type]
+    yard.jobs(colour="red")  # type: ignore[call-arg]
+    yard.queue("images", retry="often")  # type: ignore[arg-type]
+    job.change_priority("high")  # type: ignore[arg-type]
+    if change := yard.wait_for_change(1, ["status"]):
+        assert_type(change, Change)
+    ctx.progress(1, total=3, group=("a", "b"))
+    assert_type(list(ctx.track([1, 2])), list[int])
+
+
+def subscribers_get_what_they_asked_for() -> None:
+    @yard.on(JobFinished)
+    def finished(happening: JobFinished) -> None:
+        print(happening.job)
+
+    yard.on(JobFinished)(finished)
+    yard.on(int)  # type: ignore[type-var]
+
+
+async def the_verbs_are_awaited() -> None:
+    async with AsyncYard(yard) as awaited:
+        job = await awaited.enqueue(size.op("a"), queue="images")
+        assert_type(job, AsyncJob[Any])
+        assert_type(AsyncJob(await size.aenqueue("a")), AsyncJob[int])
+        assert_type((await AsyncJob(await size.aenqueue("a"))).result, int)
+        assert_type(job.status, Status)
+        assert_type(await job.cancel(), tuple[bool, str])
+        assert_type(await awaited.jobs(), list[AsyncJob[Any]])
+        async for ended in awaited.as_completed([job]):
+            assert_type(ended, AsyncJob[Any])
+        await awaited.enqueue(colour="red")  # type: ignore[call-arg]
+        await awaited.jobs(limit="10")  # type: ignore[arg-type]
+
+
+async def jobs_have_twins() -> None:
+    job = await size.aenqueue("a")
+    assert_type(await job, Job[int])
+    assert_type(await job.await_(timeout=5), Job[int])
+    assert_type(await job.aretry(), Job[int])
+    assert_type(await job.acancel(), tuple[bool, str])
+
+
+def tests_of_users() -> None:
+    assert_type(run_now(yard), Summary)
+    assert_type(enqueued(size), list[Job[Any]])
+    with yard.at("sqlite:///test.db", clock=Clock()) as same:
+        assert_type(same, Yard)

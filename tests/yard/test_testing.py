@@ -223,3 +223,11 @@ def test_an_application_that_is_no_yard_is_said(tmp_path):
 
     assert "os:path is" in done.stdout
     assert "1 error" in done.stdout
+
+
+def test_a_yard_without_tasks_leaves_what_is_there(yard, tasks, url, clock):
+    from jobyard import Yard
+
+    tasks.echo.enqueue()
+    with Yard(url, clock=clock) as other:
+        assert run_now(other) == Summary(0, 0, 0, 0, 0, left=1)

@@ -110,7 +110,7 @@ class Claimer:
         self._station = station
         self._queues = queues
         self._tasks = tasks
-        self._names = (0, "")
+        self._names = (0, "[]")
         """How many tasks were known when their names were written down, and these."""
         self._slots = slots
         self._place = place

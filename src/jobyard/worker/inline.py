@@ -92,6 +92,10 @@ class InlineWorker(Worker):
                 raise
         return done.result()
 
+    def _pause(self, failures: int) -> None:
+        """A worker waits until the store is back; a test is told what is the matter."""
+        raise self._last_error
+
 
 async def _as_task(attempt: Attempt, coroutine: Coroutine[Any, Any, Any]) -> Any:
     attempt.task = task = asyncio.current_task()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from jobyard.model.job import Job
 from jobyard.model.op import LogEntry
@@ -22,7 +22,7 @@ class NoChange(enum.Enum):
     def __repr__(self) -> str:
         return "NO_CHANGE"
 
-    def __bool__(self) -> bool:
+    def __bool__(self) -> Literal[False]:
         return False
 
 
