@@ -37,6 +37,7 @@ class Runner:
         self._running: dict[threading.Thread, ExternalJob] = {}
         self._woken = threading.Event()
         self._stops = 0
+        self._announced = False
         self._stop_at = float("inf")
         self._asked = float("-inf")
 
@@ -57,6 +58,7 @@ class Runner:
         while True:
             self._woken.clear()
             self._note_ends()
+            self._announce_stop()
             if time.monotonic() >= self._stop_at:
                 for job in self._running.values():
                     job.stop()
@@ -70,6 +72,13 @@ class Runner:
         self._stops = count
         self._stop_at = time.monotonic() + (self._yard.settings.shutdown_grace if count == 1 else 0.0)
         self._woken.set()
+
+    def _announce_stop(self) -> None:
+        if self._stops and self._running and not self._announced:
+            self._announced = True
+            grace = format.compact(self._yard.settings.shutdown_grace)
+            jobs = format.plural(len(self._running), "job")
+            output.warn(f"stopping: {jobs} may end within {grace}; a second signal stops them at once")
 
     def _try_to_take(self) -> bool | None:
         """Start one job, if there is one for this machine; None: nobody knows."""
