@@ -8,6 +8,7 @@ print, is settled first: a reference becomes null and is listed with its path, s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -74,7 +75,8 @@ def unsettle(tree: Any) -> Any:
     if not isinstance(tree, dict):
         return tree
     if is_tag(tree) and isinstance(digits := tree.get(_HUGE), str):
-        return int(digits, 16)
+        with suppress(ValueError):  # it is no number of ours
+            return int(digits, 16)
     return {key: unsettle(item) for key, item in tree.items()}
 
 
