@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from jobyard.definitions.definition import keys_of
 from jobyard.errors import BadArguments
 from jobyard.model.codec import JSON, Codec, decode_any_arguments
 from jobyard.model.definition import DefinitionRow, Recipe
@@ -29,7 +30,6 @@ __all__ = ["Configs"]
 T = TypeVar("T")
 
 _PINS = "dependency_builds"
-_SAID = ("cleanup", "every", "cron", "timezone", "jitter", "failure_limit", "keep", "timeout", "priority", "queue")
 
 
 def _create_build(config: Any) -> None:
@@ -108,21 +108,20 @@ class Configs:
         """The build of a dependency that gets a new one: of its definition, if there is one."""
         return self.build(name, {}, {}) if row is None else self.snapshot(row, {})
 
-    def shown(self, details: BuildDetails) -> dict[str, Any]:
+    def shown(self, job_id: str, details: BuildDetails) -> dict[str, Any]:
         """The configuration of a stored build, as it was given, with the builds that its dependencies are."""
-        config = {} if details.recipe is None else self._of_recipe(_decode_recipe(details.recipe))
+        config = {} if details.recipe is None else self._of_recipe(job_id, _decode_recipe(details.recipe))
         if details.config is not None:
             config |= _given(details.config)
         if details.dependency_builds is not None:
             config[_PINS] = dict(details.dependency_builds)
         return config
 
-    def _of_recipe(self, recipe: Recipe) -> dict[str, Any]:
-        args, kwargs = decode_any_arguments(recipe.args, _retvals(recipe.refs))
-        config: dict[str, Any] = {"function": recipe.task, "task": recipe.task, "args": args, "kwargs": kwargs}
-        config |= {"title": recipe.title or recipe.says.title, "notes": recipe.notes, "protected": recipe.protected}
-        config |= {key: value for key in _SAID if (value := getattr(recipe, key)) is not None}
-        return config | {"dependencies": list(recipe.dependencies)}
+    def _of_recipe(self, name: str, recipe: Recipe) -> dict[str, Any]:
+        arguments = decode_any_arguments(recipe.args, _retvals(recipe.refs))
+        usual = {"args": [], "kwargs": {}, "dependencies": [], "notes": None, "protected": False}
+        said = keys_of(name, recipe, arguments)
+        return {**usual, "function": recipe.task, "title": recipe.says.title, **said}
 
     def _stored(self, config: dict[str, Any]) -> str:
         text, refs = JSON.encode_arguments(_CONFIG, (config,), {}, self._max_payload)

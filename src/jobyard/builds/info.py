@@ -31,7 +31,7 @@ class BuildInfo:
 
     def of(self, row: JobRow, details: BuildDetails | None) -> dict[str, Any]:
         status = STATUSES[row.status]
-        config = self._configs.shown(details or _NOTHING)
+        config = self._configs.shown(row.definition or "", details or _NOTHING)
         error = RemoteError.from_json(row.error) if status is Status.FAILED and row.error else None
         return {
             "id": row.id,
