@@ -61,7 +61,7 @@ def test_kills_at_random_instants_of_a_drain_lose_nothing(site, kills):
         eventually(lambda size=size, instant=instant: site.size("runs") - size >= instant, timeout=30)
         worker.kill()
         with site.yard.store.read() as tx:
-            rows = tx.fetch("select id, status, epoch from jobs where status in (4, 6)")
+            rows = tx.fetch("select id, status, epoch from main.jobs where status in (4, 6)")
         unflushed += sum(status == 4 for _, status, _ in rows)
         ended = {id: epoch for id, status, epoch in rows if status == 6}
         assert {id: epoch for id, epoch in stored.items() if ended.get(id) != epoch} == {}
@@ -69,7 +69,9 @@ def test_kills_at_random_instants_of_a_drain_lose_nothing(site, kills):
     _drain(site)
 
     with site.yard.store.read() as tx:
-        jobs = {int(r): (a, c) for r, a, c in tx.fetch("select result, attempt, crashes from jobs where status = 6")}
+        jobs = {
+            int(r): (a, c) for r, a, c in tx.fetch("select result, attempt, crashes from main.jobs where status = 6")
+        }
     runs = Counter(map(int, site.lines("runs")))
     assert len(jobs) == kills * JOBS, "each job has its own result"
     assert runs.keys() == jobs.keys(), "each has run"

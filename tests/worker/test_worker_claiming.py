@@ -11,7 +11,7 @@ from tests.worker.serving import heard, serving
 
 from jobyard import ctx
 from jobyard.errors import UsageError
-from jobyard.model.events import JobsClaimed, JobStarted, WorkerStarted
+from jobyard.model.events import JobPoisoned, JobReclaimed, JobsClaimed, JobStarted, WorkerStarted
 
 
 def run(yard, **options):
@@ -453,3 +453,31 @@ def test_signal_handlers_are_restored(yard, noted):
     run(yard)
 
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+@pytest.mark.parametrize(("max_crashes", "kind"), [(2, JobReclaimed), (1, JobPoisoned)])
+def test_the_jobs_of_a_silent_worker_are_taken_back_by_another(make_yard, clock, max_crashes, kind):
+    """The clock is moved; whoever lives beats before anybody judges."""
+    yard = make_yard(lost_after=30, max_crashes=max_crashes)
+
+    @yard.task
+    def work() -> int:
+        return 1
+
+    job = work.enqueue()
+    store = yard.store
+    with store.transaction() as tx:
+        facts = {"machine": "m", "pid": 1, "queues": None, "tasks": [], "concurrency": 1, "processes": 1}
+        id = store.workers.add(tx, name="silent", now=store.now(), **facts)
+        store.jobs.claim(tx, ["default"], tasks=f'["{work.name}"]', worker=id, limit=1, now=store.now())
+    happened = heard(yard, kind)
+    with serving(yard), serving(yard):
+        clock.advance(29)
+        assert job.refresh().status == "running"
+        clock.advance(2)
+        job.wait(10)
+    assert (job.status, job.attempt) == (("succeeded", 2) if kind is JobReclaimed else ("failed", 1))
+    assert [(h.job, h.crashes) for h in happened] == [(job.id, 1)]
+    assert "silent" in str(happened[0])
+    with store.read() as tx:
+        assert [w.state for w in store.workers.all(tx)] == ["lost", "stopped", "stopped"]

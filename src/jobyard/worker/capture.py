@@ -95,35 +95,65 @@ class Capture:
         self._prints = prints
         self._handler: CaptureHandler | None = None
         self._stdout: TextIO | None = None
-        self._was_level: int | None = None
-        self._kept_quiet: list[logging.Handler] = []
 
     def install(self) -> None:
         root = logging.getLogger()
         bare = not root.handlers
         self._handler = CaptureHandler(self._shop, alone=bare)
         root.addHandler(self._handler)
-        if self._level is not None and root.level == logging.WARNING:
-            self._was_level = root.level
-            self._kept_quiet = [handler for handler in root.handlers if handler is not self._handler]
-            for handler in self._kept_quiet:
-                handler.addFilter(_was_logged_before)
-            root.setLevel(self._level)
+        if self._level is not None:
+            _talkative.enter(self._level)
         if self._prints is not None:
             self._stdout = sys.stdout
             sys.stdout = cast(TextIO, Printed(sys.stdout, self._prints))
 
     def uninstall(self) -> None:
-        root = logging.getLogger()
-        if self._handler is not None:
-            root.removeHandler(self._handler)
-        if self._was_level is not None:
-            root.setLevel(self._was_level)
-            self._was_level = None
-            for handler in self._kept_quiet:
-                handler.removeFilter(_was_logged_before)
+        """Take all of it away; a second time does nothing."""
+        handler, self._handler = self._handler, None
+        if handler is None:
+            return
+        logging.getLogger().removeHandler(handler)
+        if self._level is not None:
+            _talkative.leave()
         if isinstance(sys.stdout, Printed) and self._stdout is not None:
             sys.stdout = self._stdout
+
+
+class _Talkative:
+    """The level of the root logger while records are captured, by however many hosts there are in this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+        self._before: int | None = None
+        self._quiet: list[logging.Handler] = []
+
+    def enter(self, level: int) -> None:
+        """Lower the level, unless somebody has set one; handlers that are there get what they always got."""
+        root = logging.getLogger()
+        with self._lock:
+            self._count += 1
+            if self._count > 1 or root.level != logging.WARNING:
+                return
+            self._before = root.level
+            self._quiet = [handler for handler in root.handlers if not isinstance(handler, CaptureHandler)]
+            for handler in self._quiet:
+                handler.addFilter(_was_logged_before)
+            root.setLevel(level)
+
+    def leave(self) -> None:
+        """The last one to leave restores it."""
+        with self._lock:
+            self._count -= 1
+            if self._count or self._before is None:
+                return
+            logging.getLogger().setLevel(self._before)
+            self._before = None
+            for handler in self._quiet:
+                handler.removeFilter(_was_logged_before)
+
+
+_talkative = _Talkative()
 
 
 def _was_logged_before(record: logging.LogRecord) -> bool:

@@ -161,6 +161,10 @@ class Host:
             slot.hand(None)
         self._close_if_done()
 
+    def leave(self) -> None:
+        """The worker ends: what still runs is left to itself, and its logs are no longer captured."""
+        self._capture.uninstall()
+
     # What the carriers call.
 
     def begin(self, run: Run, carrier: Carrier) -> Attempt | None:

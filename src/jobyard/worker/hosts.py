@@ -116,6 +116,8 @@ class Hosts:
         """End them all; what still runs in threads is left to itself, what runs in children is killed."""
         for host in self:
             host.stop()
+            if isinstance(host, Host):
+                host.leave()
         if self._children is not None:
             self._children.stop()
         self._children = self._isolated = None

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from jobyard.cleanup import clean_up_old
 from jobyard.config import Settings
 from jobyard.model.codec import Codec
-from jobyard.model.events import Emitter, JobReclaimed, WorkerLost
+from jobyard.model.events import Emitter, JobPoisoned, JobReclaimed, WorkerLost
 from jobyard.model.states import Status
+from jobyard.model.traceback import RemoteError
 from jobyard.store import Store
 from jobyard.store.prune import prune
-from jobyard.task import Registry
 from jobyard.store.reclaim import Reclaimed
+from jobyard.task import Registry
 from jobyard.worker.station import Station
 
 __all__ = ["Chores", "Heartbeat"]
@@ -135,10 +136,15 @@ class Heartbeat:
         self._tell(found, "a silent caller")
 
     def _tell(self, found: Reclaimed, holder: str) -> None:
+        names = {worker.id: worker.name for worker in found.workers}
         for item in found.jobs:
-            row = item.row
-            if item.decision.status is not Status.CANCELED:
-                self._emitter.emit(JobReclaimed(row.id, row.queue, row.task, holder, row.crashes + 1))
+            row, status, crashes = item.row, item.decision.status, item.row.crashes + 1
+            if status is Status.FAILED and item.decision.crashed:
+                why = RemoteError.from_json(item.outcome.error).summary if item.outcome.error else holder
+                self._emitter.emit(JobPoisoned(row.id, row.queue, row.task, crashes, why))
+            elif status is not Status.CANCELED:
+                name = names.get(row.worker or 0, holder)
+                self._emitter.emit(JobReclaimed(row.id, row.queue, row.task, name, crashes))
         if found.jobs:
             self._store.driver.notify(everywhere=True)
             self._reclaimed()

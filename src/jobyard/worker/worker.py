@@ -236,9 +236,7 @@ class Worker:
                     return
                 continue
             self._take_late_back()
-            if self._store.driver.rest(heed):
-                self._inbox.wake()
-            elif not self._inbox.wait(self._sleep(next_due)) and self._is_time(next_due):
+            if self._rest(next_due, heed):
                 self._inbox.wake()
 
     def _drain(self) -> None:
@@ -295,6 +293,12 @@ class Worker:
         self._emitter.emit(StoreRetry("claiming and finishing jobs", str(self._last_error), delay))
         self._inbox.wake()
         time.sleep(delay)
+
+    def _rest(self, next_due: int | None, heed: Heed) -> bool:
+        """Sleep until something happens; True: look at the store, although nobody may have said that it changed."""
+        if self._store.driver.rest(heed):
+            return True
+        return not self._inbox.wait(self._sleep(next_due)) and self._is_time(next_due)
 
     def _sleep(self, next_due: int | None) -> float:
         """Seconds to wait for something to happen."""
