@@ -15,7 +15,7 @@ from jobyard.cli.command import Root
 __all__ = ["cli", "main"]
 
 NOUNS = [
-    *("worker", "enqueue", "task", "queue", "job", "machine", "workflow", "run-external", "event", "demo"),
+    *("worker", "enqueue", "run", "task", "queue", "job", "definition", "machine", "workflow", "run-external", "event", "demo"),
     *("db", "prune", "doctor", "config", "completion"),
 ]
 

@@ -19,6 +19,7 @@ WRONG = 2
 INTERRUPTED = 130
 
 _REFUSED = (
+    errors.BadDefinitions,
     errors.UnknownJob,
     errors.UnknownQueue,
     errors.UnknownDefinition,

@@ -255,27 +255,25 @@ _SAID = (
     "title", "notes", "dependencies", "queue", "priority", "retry", "timeout", "protected", "cleanup", "every", "cron",
     "timezone", "overlap", "jitter", "failure_limit", "keep",
 )  # fmt: skip
+_ORDER = ("name", "title", "notes", "task", "state", "args", "kwargs", *_SAID[2:])
 _RETRY = Retry(1)
 
 
 def keys_of(name: str, recipe: Recipe, arguments: Arguments, state: str | None = None) -> dict[str, Any]:
     """A definition by the keys of its YAML, without those that say what holds anyway."""
-    args, kwargs = arguments
-    found: dict[str, Any] = {"name": name, "task": recipe.task}
-    if state == DefinitionState.DRAFT:
-        found["state"] = str(state)
-    if args:
-        found["args"] = list(args)
-    if kwargs:
-        found["kwargs"] = dict(kwargs)
     default = Recipe(task=recipe.task)
     said = {key: getattr(recipe, key) for key in _SAID if getattr(recipe, key) != getattr(default, key)}
+    args, kwargs = list(arguments[0]), dict(arguments[1])
+    said |= {key: value for key, value in (("args", args), ("kwargs", kwargs)) if value}
+    if state == DefinitionState.DRAFT:
+        said["state"] = str(state)
     said |= {key: durations.text(said[key]) for key in ("timeout", "every", "jitter", "keep") if key in said}
     if recipe.dependencies:
         said["dependencies"] = list(recipe.dependencies)
     if recipe.retry is not None:
         said["retry"] = _plain_retry(recipe.retry)
-    return found | said
+    said |= {"name": name, "task": recipe.task}
+    return {key: said[key] for key in _ORDER if key in said}
 
 
 def _plain_retry(retry: Retry) -> Any:

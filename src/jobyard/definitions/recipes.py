@@ -225,15 +225,17 @@ def _check_schedule(draft: Draft) -> None:
 
 
 def _check_graph(drafts: Sequence[Draft], others: Mapping[str, Sequence[str]], faults: list[Fault]) -> None:
-    edges = {**others, **{draft.name: draft.options.get("dependencies", ()) for draft in drafts}}
-    by_name = {draft.name: draft for draft in drafts}
+    by_name: dict[str, Draft] = {}
     for draft in drafts:
-        for dependency in edges[draft.name]:
+        by_name.setdefault(draft.name, draft)  # of two with one name the first counts
+    edges = {**others, **{name: draft.options.get("dependencies", ()) for name, draft in by_name.items()}}
+    for draft in drafts:
+        for dependency in draft.options.get("dependencies", ()):
             if dependency not in edges:
                 text = f"{draft.name}: depends on {dependency!r}, which is no definition"
                 faults.append(Fault(draft.entry.at("dependencies"), text, UnknownDefinition))
         for name in _retvals(draft.entry):
-            if name not in edges[draft.name]:
+            if name not in draft.options.get("dependencies", ()):
                 text = f"{draft.name}: !retval {name}, but {name!r} is not among its dependencies"
                 faults.append(Fault(draft.entry.at("args"), text))
     for cycle in cycles(edges):
