@@ -80,28 +80,37 @@ def list_events(session: Session, /, since: datetime | None, limit: int, as_json
 
 @command.command("follow")
 @_filters
+@click.option("--last", type=click.IntRange(min=0), default=0, metavar="N", help="Begin with the last so many.")
 @json_option
 @pass_session
-def follow(session: Session, /, as_json: bool, **chosen: Any) -> None:
+def follow(session: Session, /, last: int, as_json: bool, **chosen: Any) -> None:
     """
     Print events as they happen, until Ctrl-C; with --json each line is one JSON object.
 
     \b
     Examples:
       jobyard event follow --kind cancel
+      jobyard event follow --machine build7 --last 10
     """
     yard = session.yard()
     newest = max((event.id for event in yard.events(limit=1)), default=0)
+    for event in reversed(yard.events(limit=last, **chosen) if last else []):
+        if event.id <= newest:
+            _tell(event, as_json)
     while True:
         with yard.store.read() as tx:
             events = yard.store.events.find(tx, EventFilter(**chosen, after=newest, limit=None))
         for event in events:
             newest = event.id
-            if as_json:
-                output.print_json(event, indent=False)
-            else:
-                output.line(event_line(event))
+            _tell(event, as_json)
         time.sleep(_LOOK_EVERY)
+
+
+def _tell(event: Event, as_json: bool) -> None:
+    if as_json:
+        output.print_json(event, indent=False)
+    else:
+        output.line(event_line(event))
 
 
 def event_line(event: Event) -> str:

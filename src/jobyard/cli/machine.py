@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _STYLES = {MachineState.ONLINE: "green", MachineState.QUIESCING: "yellow", MachineState.OFFLINE: "red"}
+_REASONS = [reason.value for reason in OfflineReason]
 _EVENTS = 10
 _names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
 _message = click.option("--message", metavar="TEXT", help="Why, for the audit trail.")
@@ -124,8 +125,8 @@ def online(session: Session, /, names: tuple[str, ...], message: str | None, as_
 @_names
 @click.option(
     "--reason",
-    type=click.Choice([*OfflineReason]),
-    default=OfflineReason.STOPPED,
+    type=click.Choice(_REASONS),
+    default="stopped",
     show_default=True,
     help="Which kind.",
 )

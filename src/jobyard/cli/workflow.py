@@ -151,7 +151,7 @@ def heartbeat(session: Session, /, job: int, logtail: str, epoch: int | None, as
 
 @command.command("finish")
 @_job
-@click.argument("status", type=click.Choice([*ResultStatus]))
+@click.argument("status", metavar="STATUS", type=click.Choice([status.value for status in ResultStatus]))
 @click.option("--log", type=click.File("rb"), metavar="FILE", help="What the run has said; - for standard input.")
 @_epoch
 @json_option
@@ -159,6 +159,9 @@ def heartbeat(session: Session, /, job: int, logtail: str, epoch: int | None, as
 def finish(session: Session, /, job: int, status: str, log: BinaryIO | None, epoch: int | None, as_json: bool) -> None:
     """
     End a running job; its definition gets its next one.
+
+    STATUS is success, success_nochange, success_partial, failure, internal_failure, failure_invalid,
+    failure_unsupported_feature, failure_forbidden, failure_remote_broken, reclaimed or killed.
 
     \b
     Examples:
