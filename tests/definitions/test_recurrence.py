@@ -336,6 +336,7 @@ def test_a_recurring_job_takes_the_newest_result_when_it_begins(yard, shop, cloc
 def test_a_task_may_end_its_run_in_a_transaction_of_its_own(yard, url, make_yard):
     if not url.startswith("sqlite"):
         pytest.skip("the connection is sqlite3's")
+
     @yard.task(name="own")
     def own():
         connection = sqlite3.connect(yard.store.location)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from jobyard.errors import JobCrashed, JobyardError
 from jobyard.model.states import Status
 
-__all__ = ["crash_fault", "dependency_fault", "fault", "foreign_fault"]
+__all__ = ["called", "crash_fault", "dependency_fault", "fault", "foreign_fault"]
 
 
 class DependencyFailed(JobyardError):
@@ -29,10 +29,28 @@ def fault(error: BaseException) -> str:
     return encode(capture(error))
 
 
-def dependency_fault(parent: int, task: str | None, status: Status, accepted: Iterable[Status]) -> str:
+def dependency_fault(
+    parent: int, name: str | None, status: Status, accepted: Iterable[Status], cause: str | None = None
+) -> str:
+    """
+    The error of a job that waited for one that ended otherwise.
+
+    Args:
+        parent: the id of that one.
+        name: its task, or its definition.
+        status: of its end.
+        accepted: the ends that were waited for.
+        cause: the job whose end was the first of a cascade, if that is another one.
+    """
     wanted = " or ".join(sorted(accepted))
-    name = f"job {parent} ({task})" if task else f"job {parent}"
-    return fault(DependencyFailed(f"{name}, which this one waited for, {_ended(status)}, not {wanted}"))
+    why = f", because of {cause}" if cause else ""
+    text = f"{called(parent, name)}, which this one waited for, {_ended(status)}, not {wanted}{why}"
+    return fault(DependencyFailed(text))
+
+
+def called(id: int, name: str | None) -> str:
+    """A job as people know it."""
+    return f"job {id} ({name})" if name else f"job {id}"
 
 
 def crash_fault(reclaims: int, why: str) -> str:

@@ -8,12 +8,12 @@ the dependant too: canceled after a canceled parent, else failed; and so on, in 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
-from jobyard.model.faults import dependency_fault
+from jobyard.model.faults import called, dependency_fault
 from jobyard.model.newjob import accepted_statuses
 from jobyard.model.rows import JobRow
 from jobyard.model.states import CODES, STATUSES, Status, check_transition
@@ -32,6 +32,8 @@ class Released:
 
     ready: bool = False
     ended: list[JobRow] = field(default_factory=list)
+    causes: dict[int, str] = field(default_factory=dict)
+    """Of those, the job whose end was the first of the cascade, in words."""
 
 
 class Releaser:
@@ -70,6 +72,7 @@ class Releaser:
         """End the children whose parent ended as they do not accept; return them as the next to release."""
         if not broken:
             return {}
+        names = yield from self._names({parent for parent, _ in broken.values()})
         rows = yield Query(self._jobs.lock_many, {"ids": _text(sorted(broken))})
         after: dict[int, int] = {}
         for row in (JobRow(*row) for row in rows):
@@ -78,18 +81,26 @@ class Releaser:
                 # A suspended job cannot fail; `resume` looks at the edge again.
                 yield Query(self._dependencies.set_open, {"parent": parent, "child": row.id, "open": 1})
             elif row.status in (_WAITING, _SUSPENDED):
-                _end_with_parent(row, parent, ended[parent], accepted, now)
+                _end_with_parent(row, parent, ended[parent], accepted, now, names.get(parent), done.causes.get(parent))
+                done.causes[row.id] = done.causes.get(parent) or called(parent, names.get(parent))
                 yield Query(self._jobs.change, msgspec.structs.asdict(row))
                 done.ended.append(row)
                 after[row.id] = row.status
         return after
 
+    def _names(self, ids: Iterable[int]) -> Plan[dict[int, str]]:
+        """By what people know these jobs: their definition, else their task."""
+        rows = yield Query(self._jobs.get_many, {"ids": _text(sorted(ids))})
+        return {row.id: row.definition or row.task for row in (JobRow(*row) for row in rows)}
 
-def _end_with_parent(row: JobRow, parent: int, ended: int, accepted: int, now: int) -> None:
+
+def _end_with_parent(
+    row: JobRow, parent: int, ended: int, accepted: int, now: int, name: str | None, cause: str | None
+) -> None:
     status = Status.CANCELED if STATUSES[ended] is Status.CANCELED else Status.FAILED
     check_transition(STATUSES[row.status], status, what=f"job {row.id}")
     if status is Status.FAILED:
-        row.error = dependency_fault(parent, None, STATUSES[ended], accepted_statuses(accepted))
+        row.error = dependency_fault(parent, name, STATUSES[ended], accepted_statuses(accepted), cause)
     end(row, status, now)
 
 

@@ -1,0 +1,238 @@
+"""Definitions in YAML: every fault with its line, all or nothing, and back to YAML."""
+
+from __future__ import annotations
+
+import textwrap
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from jobyard import BadArguments, BadDefinitions, DependencyCycle, UnknownDefinition, UnknownTask, retval
+
+GOOD = """
+    definitions:
+      - name: extract
+        task: since
+        kwargs: {day: 2024-01-01}
+        every: 6h
+      - name: report
+        title: Nightly report
+        notes: "Numbers *checked* by finance."
+        task: note
+        args: [{deep: [1, !retval extract]}]
+        dependencies: [extract]
+        retry: {attempts: 3, delay: 5s}
+        protected: true
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "jobs.yaml"
+        path.write_text(textwrap.dedent(text).lstrip("\n"), "utf-8")
+        return path
+
+    return write
+
+
+def faults(yard, path):
+    return [str(fault) for fault in yard.definitions.check(path)]
+
+
+FAULTS = {
+    "- {name: a, task: note, colour: red}": ["line 2: a: unknown key 'colour'"],
+    "- {name: a, task: nope}": ["line 2: a: no task 'nope' is registered here"],
+    "- {name: a}": ["line 2: a: says neither task nor function"],
+    "- {task: note}": ["line 2: the definition has no name"],
+    "- name: [1]\n  task: note": ["line 2: the definition has the name [1], which is no text"],
+    "- {name: a, task: note}\n- {name: a, task: note}": ["line 3: the name 'a' is taken by the definition in line 2"],
+    "- name: a\n  task: note\n  task: note": ["line 4: the key 'task' is there twice"],
+    "- name: a\n  task: note\n  dependencies: [b]": ["line 4: a: depends on 'b', which is no definition"],
+    "- {name: a, task: note}\n- name: b\n  task: note\n  args: [!retval a]": ["line 5: b: !retval a, but 'a' is not"],
+    "- name: a\n  task: note\n  every: soon": ["line 4: a: every='soon': give seconds"],
+    "- name: a\n  task: note\n  cron: '* *'": ["line 4: a: cron='* *': this is no cron expression"],
+    "- {name: a, task: note, every: 1h, cron: '* * * * *'}": ["line 2: a: every and cron: a schedule has one of them"],
+    "- {name: a, task: note, timezone: Europe/Berlin}": ["line 2: a: timezone: only cron looks at it"],
+    "- {name: a, task: note, overlap: maybe}": ["line 2: a: overlap='maybe': give 'allow', or 'skip'"],
+    "- {name: a, task: note, state: retired}": ["line 2: a: state='retired': a definition begins as"],
+    "- name: a\n  task: since\n  kwargs: {day: 2024-01-01, count: many}": ["line 4: a: since: parameter 'count'"],
+    "- {name: a, task: since}": ["line 2: a: since: parameter 'day' is missing"],
+    "- {name: a, function: nowhere.at.all:f}": ["line 2: a: 'nowhere.at.all:f' cannot be imported"],
+    "- {name: a, task: note, args: !!python/name:os.system x}": ["line 2: could not determine a constructor"],
+    "- just a text": ["line 2: a definition must be a mapping"],
+    "- {name: a, task: note": ["line "],
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), FAULTS.items())
+def test_each_fault_is_named_with_its_line(yard, shop, write, text, expected):
+    found = faults(yard, write("definitions:\n" + text))
+
+    assert len(found) == len(expected), found
+    assert all(each.startswith(start) for each, start in zip(found, expected, strict=True)), found
+
+
+def test_a_cycle_is_named_in_full(yard, shop, write):
+    path = write("""
+        definitions:
+          - {name: a, task: note, dependencies: [b]}
+          - {name: b, task: note, dependencies: [c]}
+          - {name: c, task: note, dependencies: [a]}
+        """)
+
+    [fault] = faults(yard, path)
+
+    assert fault == "line 2: definitions depend on each other in a circle: a -> b -> c -> a"
+
+
+def test_all_faults_are_found_at_once_those_of_arguments_last(yard, shop, write):
+    path = write("""
+        definitions:
+          - name: a
+            task: since
+            args: [monday]
+            dependencies: [zzz]
+          - name: b
+            task: nope
+        """)
+
+    found = faults(yard, path)
+
+    assert [each.split(":")[0] for each in found] == ["line 5", "line 7", "line 4"]
+
+
+def test_a_bad_file_changes_nothing(yard, shop, write):
+    yard.definitions.load(write(GOOD))
+
+    with pytest.raises(BadDefinitions, match="1 fault, nothing was stored") as caught:
+        yard.definitions.load(write(GOOD.replace("6h", "7h") + "      - {name: bad, task: nope}\n"))
+
+    assert [fault.line for fault in caught.value.faults] == [14]
+    assert yard.definitions.get("extract").every == 6 * 3600
+
+
+def test_loading_tells_what_changed(yard, shop, write):
+    first = yard.definitions.load(write(GOOD))
+    again = yard.definitions.load(write(GOOD))
+    yard.definitions.add("other", "note")
+    changed = yard.definitions.load(write(GOOD.replace("6h", "7h")))
+    pruned = yard.definitions.load(write(GOOD), prune=True)
+
+    assert first.added == ["extract", "report"]
+    assert again.unchanged == ["extract", "report"]
+    assert (changed.changed, changed.kept) == (["extract"], ["other"])
+    assert (pruned.removed, pruned.kept) == (["other"], [])
+    assert yard.definitions.get("other").state == "retired"
+    [_, event] = yard.events(kind="change", definition="extract")
+    assert (event.data["old"], event.data["new"]) == ({"every": "6h"}, {"every": "7h"})
+
+
+def test_nothing_changed_is_no_event(yard, shop, write):
+    yard.definitions.load(write(GOOD))
+    yard.definitions.change("report", title="Nightly report")
+
+    assert yard.events(kind="change") == []
+
+
+def test_dates_texts_and_references_become_what_the_task_takes(yard, shop, write):
+    yard.definitions.load(write(GOOD))
+    report = yard.definitions.get("report")
+
+    job = yard.build("report", build_deps=True)
+    yard.worker().run_until_idle()
+
+    assert date(2024, 1, 1) in shop.seen
+    assert job.refresh().result == {"deep": [1, 1]}
+    assert str(report.args) == "({'deep': [1, retval(name='extract')]},)"
+        retval("extract")
+    )
+
+
+def test_what_is_dumped_loads_to_the_same(yard, shop, write, make_yard):
+    yard.definitions.load(write(GOOD))
+
+    dumped = yard.definitions.dump()
+    loaded = yard.definitions.load(write(dumped))
+
+    assert loaded.unchanged == ["extract", "report"]
+    assert yard.definitions.dump() == dumped
+
+
+def test_a_function_needs_no_decorator(yard, write):
+    path = write("""
+        definitions:
+          - name: join
+            function: os.path:join
+            args: [a, b]
+        """)
+
+    yard.definitions.load(path)
+    job = yard.build("join")
+    yard.worker().run_until_idle()
+
+    assert job.refresh().result == "a/b"
+    assert job.ops[0].task == "posixpath:join"
+
+
+def test_a_file_may_depend_on_what_is_stored_already(yard, shop, write):
+    yard.definitions.add("extract", "note")
+
+    loaded = yard.definitions.load(write("definitions: [{name: report, task: note, dependencies: [extract]}]"))
+
+    assert (loaded.added, loaded.kept) == (["report"], ["extract"])
+
+
+def test_an_empty_file_has_no_definitions(yard, write):
+    assert yard.definitions.load(write("")).added == []
+
+
+def test_the_same_in_python_names_what_is_wrong(yard, shop):
+    add = yard.definitions.add
+    with pytest.raises(UnknownTask, match="nope"):
+        add("a", "nope")
+    with pytest.raises(UnknownDefinition, match="zzz"):
+        add("a", "note", dependencies=["zzz"])
+    with pytest.raises(BadArguments, match="not among its dependencies"):
+        add("a", "note", [retval("b")])
+    with pytest.raises(BadArguments, match="'count'"):
+        add("a", "since", [date(2024, 1, 1)], {"count": "many"})
+    add("a", "note")
+    add("b", "note", dependencies=["a"])
+    with pytest.raises(DependencyCycle, match="a -> b -> a"):
+        yard.definitions.change("a", dependencies=["b"])
+    with pytest.raises(UnknownDefinition):
+        yard.definitions.get("zzz")
+
+
+def test_a_draft_makes_no_job_until_it_is_resumed(yard, shop):
+    draft = yard.definitions.add("a", "note", every="1h", state="draft")
+    assert (draft.state, draft.job) == ("draft", None)
+
+    yard.definitions.resume("a")
+
+    assert draft.job.status == "queued"
+
+
+def test_taking_the_schedule_away_takes_the_pending_job_away(yard, shop):
+    definition = yard.definitions.add("a", "note", every="1h")
+
+    yard.definitions.change("a", every=None)
+
+    assert (definition.refresh().interval, definition.job) == (None, None)
+    assert definition.state == "active"
+
+
+def test_a_definition_that_others_need_is_not_deleted(yard, shop):
+    yard.definitions.add("a", "note", every="1h")
+    yard.definitions.add("b", "note", dependencies=["a"])
+
+    with pytest.raises(ValueError, match="b depends on it"):
+        yard.definitions.delete("a")
+    yard.definitions.delete("b")
+    yard.definitions.delete("a")
+
+    assert yard.definitions.list() == []
+    assert yard.jobs(status="queued") == []
+    assert [event.definition for event in yard.events(kind="delete")] == ["a", "b"]
