@@ -146,8 +146,6 @@ def test_dates_texts_and_references_become_what_the_task_takes(yard, shop, write
     assert date(2024, 1, 1) in shop.seen
     assert job.refresh().result == {"deep": [1, 1]}
     assert str(report.args) == "({'deep': [1, retval(name='extract')]},)"
-        retval("extract")
-    )
 
 
 def test_what_is_dumped_loads_to_the_same(yard, shop, write, make_yard):
