@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from jobyard.definitions.definition import keys_of
+from jobyard.definitions.writing import arguments_of
 from jobyard.errors import BadArguments
 from jobyard.model.codec import JSON, Codec, decode_any_arguments
 from jobyard.model.definition import DefinitionRow, Recipe
@@ -118,9 +119,8 @@ class Configs:
         return config
 
     def _of_recipe(self, name: str, recipe: Recipe) -> dict[str, Any]:
-        arguments = decode_any_arguments(recipe.args, _retvals(recipe.refs))
-        usual = {"args": [], "kwargs": {}, "dependencies": [], "notes": None, "protected": False}
-        said = keys_of(name, recipe, arguments)
+        usual: dict[str, Any] = {"args": [], "kwargs": {}, "dependencies": [], "notes": None, "protected": False}
+        said = keys_of(name, recipe, arguments_of(self._codec, recipe))
         return {**usual, "function": recipe.task, "title": recipe.says.title, **said}
 
     def _stored(self, config: dict[str, Any]) -> str:
@@ -176,9 +176,6 @@ def _pins(pins: Any) -> dict[str, int | None]:
 
 def _given(text: str) -> dict[str, Any]:
     stored, refs = _decode_stored(text)
-    (config,), _ = decode_any_arguments(stored, _retvals(refs))
+    values = [(ref.path, Retval(job=ref.job, op=ref.op, name=ref.name)) for ref in refs]
+    (config,), _ = decode_any_arguments(stored, values)
     return dict(config)
-
-
-def _retvals(refs: Any) -> list[tuple[list[str | int], Retval]]:
-    return [(ref.path, Retval(job=ref.job, op=ref.op, name=ref.name)) for ref in refs]

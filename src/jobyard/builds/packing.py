@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -101,10 +101,12 @@ def _captured_with(exception: BaseException, traceback: TracebackType, mask: Seq
 
 
 def _unpacked(text: str) -> Any:
-    if text.startswith(_ERROR):
-        return RemoteError(msgspec.json.decode(text)["$error"])
-    if text.startswith(_PLACEHOLDER):
-        return Placeholder(msgspec.json.decode(text)["$placeholder"])
+    if text.startswith((_ERROR, _PLACEHOLDER)):
+        match msgspec.json.decode(text):
+            case {"$error": dict(data), **rest} if not rest:
+                return RemoteError(cast(ErrorData, data))
+            case {"$placeholder": str(shown), **rest} if not rest:
+                return Placeholder(shown)
     return codec.unpack(text)
 
 

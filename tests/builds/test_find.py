@@ -1,0 +1,97 @@
+"""Which builds `get_job_builds` gives, and in which order."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobyard import BadArguments
+from jobyard.builds import storage
+
+
+@pytest.fixture
+def each(yard, builds, finished):
+    """One build of each kind, by name."""
+    running = builds.create_build("job")
+    builds.start_build(running)
+    canceled = builds.create_build("job")
+    yard.job(canceled).cancel()
+    made = {
+        "running": running,
+        "canceled": canceled,
+        "held": builds.create_build("job"),
+        "succeeded": finished(retval=1),
+        "failed": finished(success=False),
+        "skipped": finished(skipped=True),
+    }
+    finished("another")
+    return {id: name for name, id in made.items()}
+
+
+@pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        ({}, "running canceled held succeeded failed skipped"),
+        ({"started": True}, "running succeeded failed skipped"),
+        ({"started": False}, "canceled held"),
+        ({"finished": True}, "canceled succeeded failed skipped"),
+        ({"finished": False}, "running held"),
+        ({"success": True}, "succeeded skipped"),
+        ({"success": False}, "running canceled held failed"),
+        ({"skipped": True}, "skipped"),
+        ({"skipped": False}, "running canceled held succeeded failed"),
+        ({"started": True, "finished": True, "success": False}, "failed"),
+        ({"success": True, "skipped": False}, "succeeded"),
+        ({"started": False, "finished": True}, "canceled"),
+        ({"order": "desc", "finished": False}, "held running"),
+        ({"order": "DESC", "limit": 1}, "skipped"),
+        ({"success": True, "limit": 1}, "succeeded"),
+        ({"limit": 0}, ""),
+    ],
+)
+def test_filters_go_together_and_the_limit_counts_what_fits(builds, each, filters, names):
+    assert " ".join(each[build["id"]] for build in builds.get_job_builds("job", **filters)) == names
+
+
+def test_what_it_gives_is_what_get_build_gives(builds, each):
+    for build in builds.get_job_builds("job"):
+        assert build == builds.get_build(build["id"])
+
+
+def test_an_unknown_job_has_no_builds(builds):
+    assert list(builds.get_job_builds("nobody")) == []
+    assert builds.get_latest_successful_build("nobody") is None
+
+
+def test_more_builds_than_a_batch_come_in_order(builds, monkeypatch):
+    monkeypatch.setattr(storage, "_BATCH", 2)
+    ids = [builds.create_build("job") for _ in range(5)]
+
+    for limit in (None, 3, 4, 5, 9):
+        assert [build["id"] for build in builds.get_job_builds("job", limit=limit)] == ids[:limit]
+        newest = [build["id"] for build in builds.get_job_builds("job", order="desc", limit=limit)]
+        assert newest == ids[::-1][:limit]
+
+
+def test_it_is_lazy(builds, finished, monkeypatch):
+    monkeypatch.setattr(storage, "_BATCH", 1)
+    first, second = finished(), finished()
+    found = builds.get_job_builds("job")
+    next(found)
+    builds.delete_build(second)
+
+    assert list(found) == []
+    assert builds.get_build(first)
+
+
+@pytest.mark.parametrize("bad", [{"order": "up"}, {"order": None}, {"limit": -1}, {"limit": "5"}, {"started": 1}])
+def test_what_is_no_filter_is_refused_at_once(builds, bad):
+    with pytest.raises(BadArguments, match=next(iter(bad))):
+        builds.get_job_builds("job", **bad)
+
+
+def test_the_latest_successful_build_is_neither_failed_nor_skipped_nor_unfinished(builds, finished):
+    finished(retval=1)
+    latest = finished(retval=2)
+    finished(skipped=True), finished(success=False), builds.create_build("job")
+
+    assert builds.get_latest_successful_build("job") == builds.get_build(latest)
