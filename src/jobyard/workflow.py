@@ -18,9 +18,9 @@ from jobyard.config import Settings
 from jobyard.errors import BadArguments, MissingDependencies, PreconditionFailed
 from jobyard.model.definition import (
     GOOD,
-    DefinitionRow,
     DefinitionState,
     ResultStatus,
+    first_slot,
     recurrence_key,
     result_of,
 )
@@ -31,10 +31,8 @@ from jobyard.model.machine import MachineState
 from jobyard.model.messages import Ended, Outcome
 from jobyard.model.newjob import options_of
 from jobyard.model.outcome import Decision
-from jobyard.model.ranking import rank
 from jobyard.model.rows import JobRow
-from jobyard.model.schedule import next_slot
-from jobyard.model.states import CODES, FINAL, HELD, STATUSES, Status
+from jobyard.model.states import FINAL, HELD, STATUSES, Status
 from jobyard.store import Store
 from jobyard.store.driver import Transaction
 from jobyard.store.jobs import as_read
@@ -89,7 +87,7 @@ class Workflow:
                 raise _refused(f"definition {name} is {row.state}, not active")
             if (holder := self._holder(tx, name, now)) is not None:
                 raise _refused(f"definition {name} has a job already: {_what(holder)} is {STATUSES[holder.status]}")
-            [stored] = run(self._store.jobs.recurrence.make([(row, _slot(row, wait, now))], now), tx)
+            [stored] = run(self._store.jobs.recurrence.make([(row, first_slot(row, now, wait))], now), tx)
         self._tell(ready=True)
         return self._job(as_read(stored.row, now))
 
@@ -123,16 +121,9 @@ class Workflow:
         Raises:
             PreconditionFailed: it is not pending, or was requested before; then its requester is named.
         """
+        user = user or self._settings.user or "somebody"
         with self._store.transaction() as tx:
-            now = self._store.now()
-            row = self._row(tx, job, now)
-            _check_pending(row)
-            if row.requester is not None:
-                raise _refused(f"{_what(row)} was requested by {row.requester} already")
-            user = user or self._settings.user or "somebody"
-            self._request(tx, row, now)
-            tx.execute(self._store.jobs.sql.set_requester, {"id": row.id, "requester": user})
-            self._event(tx, "request", row, now, user)
+            self._store.control.request(tx, _id(job), user, self._store.now())
         self._tell(ready=True)
         return self._fresh(job)
 
@@ -290,7 +281,7 @@ class Workflow:
         return None if row is None else as_read(row, now)
 
     def _row(self, tx: Transaction, job: Job[Any] | int, now: int) -> JobRow:
-        return as_read(self._store.jobs.lock(tx, job.id if isinstance(job, Job) else job), now)
+        return as_read(self._store.jobs.lock(tx, _id(job)), now)
 
     def _held(self, tx: Transaction, job: Job[Any] | int, now: int, epoch: int | None = None) -> JobRow:
         """The row of a running job, if the run that is meant still has it."""
@@ -302,13 +293,6 @@ class Workflow:
         if epoch is not None and epoch != row.epoch:
             raise _refused(f"{_what(row)} is {_state(row)}, but was reclaimed from this run and is another's")
         return row
-
-    def _request(self, tx: Transaction, row: JobRow, now: int) -> None:
-        row.due = min(row.due, now)
-        if STATUSES[row.status] is Status.SCHEDULED:
-            row.status = CODES["queued"]
-        row.rank = rank(row.priority, row.due, requested=True, aging=self._store.queues.get(tx, row.queue).aging)
-        self._store.jobs.change(tx, row)
 
     def _takes_jobs(self, tx: Transaction, name: str, limit: int, now: int) -> bool:
         machines = self._store.machines
@@ -392,15 +376,6 @@ class Workflow:
             return self._job(as_read(self._store.jobs.get(tx, job), now))
 
 
-def _slot(row: DefinitionRow, interval: float | None, now: int) -> int:
-    """For when the next job of a definition is made, by the start of its newest result."""
-    if row.last_started is None or (interval is None and not row.recurring):
-        return now
-    if interval is not None:
-        return max(now, row.last_started + round(interval * _SECOND))
-    return next_slot(row.recipe.schedule, row.last_started, now)
-
-
 def _check_pending(row: JobRow) -> None:
     if STATUSES[row.status] not in _PENDING:
         raise _refused(f"{_what(row)} is {_state(row)}, not pending")
@@ -418,6 +393,10 @@ def _state(row: JobRow) -> str:
     """The status of a job in words; of one that has ended, also how."""
     status, said = STATUSES[row.status], options_of(row.options).result_status
     return f"{status} ({said})" if status in FINAL and said else str(status)
+
+
+def _id(job: Job[Any] | int) -> int:
+    return job.id if isinstance(job, Job) else job
 
 
 def _name(thing: Named | str) -> str:

@@ -132,7 +132,10 @@ class Control:
             PreconditionFailed: it is not pending, or was requested before; then its requester is named.
         """
         row = as_read(self.jobs.lock(tx, id), now)
-        status, what = STATUSES[row.status], f"job {id} of definition {row.definition}"
+        status, what = (
+            STATUSES[row.status],
+            f"job {id} of definition {row.definition}" if row.definition else f"job {id}",
+        )
         if status in FINAL or status in HELD:
             msg = f"{what} is {status}, not pending; nothing was written"
             raise PreconditionFailed(msg)
