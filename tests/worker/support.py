@@ -107,3 +107,4 @@ def hosting(
     finally:
         host.take_back()
         host.stop()
+        host.leave()

@@ -61,12 +61,13 @@ def test_other_handlers_get_what_they_always_got(yard, caplog):
         logging.getLogger("app").info("for the log of the job")
         logging.getLogger("app").warning("for all")
 
+    before = logging.getLogger().level
     job = work.enqueue()
     run(yard)
 
     assert [e.message for e in job.get_log_entries()] == ["for the log of the job", "for all"]
     assert [r.message for r in caplog.records if r.name == "app"] == ["for all"]
-    assert logging.getLogger().level == logging.WARNING
+    assert logging.getLogger().level == before
 
 
 def test_the_log_goes_on_over_attempts_and_ops(yard):
