@@ -47,7 +47,7 @@ def test_no_hot_statement_scans_a_table(planner, noun, name):
     assert scanned(plan(planner, getattr(statements("postgres", noun), name))) == []
 
 
-@pytest.mark.parametrize("name", ["claim", "candidates", "promote", "prunable"])
+@pytest.mark.parametrize("name", ["claim", "candidates", "promote", "expired", "prunable"])
 def test_what_takes_the_first_rows_sorts_nothing(planner, name):
     lines = plan(planner, getattr(statements("postgres", "jobs"), name))
 

@@ -225,7 +225,7 @@ select * from main.jobs where worker = :worker and status in (4, 5) order by id
 
 -- name: expired
 select * from main.jobs where expires <= :now and status < 4
-order by id limit :limit for no key update skip locked
+order by expires limit :limit for no key update skip locked
 
 -- name: lower_open_parents
 -- rows: [child, number of edges that closed]. A child that has ended meanwhile counts nothing.
