@@ -175,4 +175,4 @@ def test_what_was_given_back_unbegun_is_not_measured(yard):
     yard.enqueue_many([nap.new(seconds) for seconds in [0.0] * 20 + [0.02] * 100])
     run(yard, processes=2)
 
-    assert sum(claim.count for claim in claims) <= 2 * 120
+    assert sum(claim.count for claim in claims) <= 4 * 120  # without the measure it is thousands
