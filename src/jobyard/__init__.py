@@ -51,9 +51,9 @@ if TYPE_CHECKING:
     from jobyard.aio import AsyncJob, AsyncYard
     from jobyard.config import Settings
     from jobyard.context import ctx
+    from jobyard.model.audit import Event
     from jobyard.model.events import (
         ChildDied,
-        Event,
         Happening,
         JobEnqueued,
         JobFinished,
@@ -168,8 +168,9 @@ _HOMES = {
     "aio": "AsyncJob AsyncYard",
     "config": "Settings",
     "context": "ctx",
+    "model.audit": "Event",
     "model.events": (
-        "ChildDied Event Happening JobEnqueued JobFinished JobHandedBack JobPoisoned JobReclaimed JobRetried "
+        "ChildDied Happening JobEnqueued JobFinished JobHandedBack JobPoisoned JobReclaimed JobRetried "
         "JobStarted JobSuspended JobsClaimed SlotAbandoned StaleWrite StoreRetry WorkerLost WorkerStarted "
         "WorkerStopped"
     ),

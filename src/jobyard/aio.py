@@ -15,7 +15,8 @@ from types import TracebackType
 from typing import Any, Generic, Literal, Self, TypeVar, Unpack
 
 from jobyard.config import Settings
-from jobyard.model.events import Event, Happening
+from jobyard.model.audit import Event
+from jobyard.model.events import Happening
 from jobyard.model.job import Job
 from jobyard.model.newjob import JobOptions, NewJob
 from jobyard.model.op import Attempt, LogEntry, Op

@@ -8,7 +8,8 @@ from dataclasses import FrozenInstanceError, fields
 import pytest
 
 from jobyard.model import events
-from jobyard.model.events import Emitter, Happening, JobFinished, JobRetried, JobsClaimed, StaleWrite, StoreRetry
+from jobyard.model.emitter import Emitter
+from jobyard.model.events import Happening, JobFinished, JobRetried, JobsClaimed, StaleWrite, StoreRetry
 
 RETRY = StoreRetry("claim", "the file is locked", 0.5)
 STALE = StaleWrite(7, 3, "result")

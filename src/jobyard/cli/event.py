@@ -17,7 +17,7 @@ from jobyard.cli.status import cell
 from jobyard.store.events import EventFilter
 
 if TYPE_CHECKING:
-    from jobyard.model.events import Event
+    from jobyard.model.audit import Event
 
 __all__ = ["command", "event_line"]
 

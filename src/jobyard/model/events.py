@@ -1,24 +1,17 @@
 """
-What happens, told to whoever asked for it, and the lines of the audit trail.
+What happens, told to whoever asked for it.
 
-Rule 1: everything that happens is one frozen dataclass here; who does it emits it, and formats, counts or logs nothing.
-Rule 2: what nobody subscribed to is not even made: ask `Emitter.wants` first where it happens often.
-Rule 3: a subscriber that raises is logged and stops nothing.
+Everything that happens is one frozen dataclass here; who does it emits it, and formats, counts or logs nothing.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from threading import Lock
-from typing import Any, ClassVar, TypeVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 __all__ = [
     "ChildDied",
-    "Emitter",
-    "Event",
     "Happening",
     "JobEnqueued",
     "JobFinished",
@@ -36,28 +29,6 @@ __all__ = [
     "WorkerStarted",
     "WorkerStopped",
 ]
-
-H = TypeVar("H", bound="Happening")
-
-_log = logging.getLogger("jobyard")
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """
-    One line of the append-only audit trail: who did what, when, to which job, definition or machine.
-
-    `user` is None for what jobyard did by itself.
-    """
-
-    id: int
-    kind: str
-    at: datetime
-    user: str | None = None
-    job: int | None = None
-    definition: str | None = None
-    machine: str | None = None
-    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -268,46 +239,3 @@ class StoreRetry(Happening):
     what: str
     error: str
     delay: float
-
-
-class Emitter:
-    """Hands what happens to those who subscribed, in the thread where it happens. Any thread may subscribe."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._subscribers: tuple[tuple[type[Happening], Callable[[Any], object]], ...] = ()
-        self._by_type: dict[type[Happening], tuple[Callable[[Any], object], ...]] = {}
-
-    def on(self, kind: type[H], subscriber: Callable[[H], object]) -> Callable[[], None]:
-        """
-        Call the subscriber with everything of this class, subclasses included.
-
-        Returns:
-            A function that ends the subscription.
-        """
-        entry = (kind, subscriber)
-        self._change(lambda entries: (*entries, entry))
-        return lambda: self._change(lambda entries: tuple(other for other in entries if other is not entry))
-
-    def wants(self, kind: type[Happening]) -> bool:
-        """Whether anybody would be told."""
-        return bool(self._find(kind))
-
-    def emit(self, happening: Happening) -> None:
-        """Tell everybody who subscribed, in the order of their subscriptions."""
-        for subscriber in self._find(type(happening)):
-            try:
-                subscriber(happening)
-            except (Exception, SystemExit):
-                _log.exception("a subscriber to %s failed: %r", type(happening).__name__, subscriber)
-
-    def _find(self, kind: type[Happening]) -> tuple[Callable[[Any], object], ...]:
-        by_type = self._by_type  # a change of the subscriptions replaces it
-        if (found := by_type.get(kind)) is None:
-            found = by_type[kind] = tuple(told for wanted, told in self._subscribers if issubclass(kind, wanted))
-        return found
-
-    def _change(self, change: Callable[[tuple[Any, ...]], tuple[Any, ...]]) -> None:
-        with self._lock:
-            self._subscribers = change(self._subscribers)
-            self._by_type = {}

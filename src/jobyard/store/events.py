@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from jobyard.model.events import Event
+from jobyard.model.audit import Event
 from jobyard.model.instants import from_micros
 from jobyard.store.driver import Row, Transaction
 from jobyard.store.filters import Where
@@ -77,5 +77,3 @@ def _event(row: Row) -> Event:
         machine=machine,
         data=msgspec.json.decode(data) if data else {},
     )
-
-

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 import msgspec
 
 from jobyard.errors import JobyardError, MissingDependencies
-from jobyard.model.events import ChildDied, Emitter, JobsClaimed, SlotAbandoned, StaleWrite
+from jobyard.model.emitter import Emitter
+from jobyard.model.events import ChildDied, JobsClaimed, SlotAbandoned, StaleWrite
 from jobyard.model.faults import fault
 from jobyard.model.messages import (
     Abandoned,

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jobyard.model.emitter import Emitter
 from jobyard.model.events import (
-    Emitter,
     JobFinished,
     JobHandedBack,
     JobPoisoned,

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from jobyard.cleanup import clean_up_old
 from jobyard.config import Settings
 from jobyard.model.codec import Codec
-from jobyard.model.events import Emitter, JobPoisoned, JobReclaimed, WorkerLost
+from jobyard.model.emitter import Emitter
+from jobyard.model.events import JobPoisoned, JobReclaimed, WorkerLost
 from jobyard.model.states import Status
 from jobyard.model.traceback import RemoteError
 from jobyard.store import Store

@@ -17,7 +17,8 @@ from jobyard.config import Settings
 from jobyard.context import Link
 from jobyard.errors import SchemaOutOfDate, StoreError, UsageError
 from jobyard.model.codec import Codec
-from jobyard.model.events import Emitter, StoreRetry, WorkerLost, WorkerStarted, WorkerStopped
+from jobyard.model.emitter import Emitter
+from jobyard.model.events import StoreRetry, WorkerLost, WorkerStarted, WorkerStopped
 from jobyard.model.states import FINAL, Status
 from jobyard.store import Store
 from jobyard.store.driver import Heed

@@ -4,14 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from jobyard.errors import BadArguments
 from jobyard.model.instants import to_micros
 from jobyard.model.standalone import check_status
 from jobyard.model.states import STATUSES, Status
+from jobyard.store.filters import JobFilter
 
-__all__ = ["group", "instant", "limit", "several", "statuses"]
+__all__ = ["group", "groups", "instant", "job_filter", "limit", "several", "statuses"]
+
+_COUNTED = ("queue", "status", "task", "definition", "requester", "priority")
+
+
+def job_filter(
+    status: Status | str | Collection[Status | str] | None,
+    queue: str | Collection[str] | None,
+    task: str | Collection[str] | None,
+    definition: str | None,
+    requester: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    order: Literal["id", "-id"],
+    most: int | None,
+) -> JobFilter:
+    """What `Yard.jobs` is given."""
+    if order not in ("id", "-id"):
+        msg = f"order={order!r}: give 'id' (oldest first) or '-id'"
+        raise BadArguments(msg)
+    return JobFilter(
+        statuses=statuses(status),
+        queues=several(queue),
+        tasks=several(task),
+        definition=definition,
+        requester=requester,
+        since=instant(since, "since"),
+        until=instant(until, "until"),
+        newest_first=order == "-id",
+        limit=limit(most),
+    )
 
 
 def limit(given: int | None) -> int | None:
@@ -42,6 +73,16 @@ def instant(instant: datetime | None, name: str) -> int | None:
     except (ValueError, AttributeError, TypeError) as error:
         msg = f"{name}: {error}"
         raise BadArguments(msg) from error
+
+
+def groups(by: Sequence[str] | str) -> tuple[str, ...]:
+    """By what jobs are counted."""
+    names = (by,) if isinstance(by, str) else tuple(by)
+    unknown = [name for name in names if name not in _COUNTED]
+    if unknown:
+        msg = f"by={unknown[0]!r}: jobs are counted by {', '.join(_COUNTED)}"
+        raise BadArguments(msg)
+    return names
 
 
 def group(names: Sequence[str], values: Sequence[Any]) -> tuple[Any, ...]:

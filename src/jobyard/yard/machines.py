@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from jobyard.errors import BadArguments
-from jobyard.model.events import Event
+from jobyard.model.audit import Event
 from jobyard.model.instants import from_micros
 from jobyard.model.job import Control, Job
 from jobyard.model.machine import MachineState, OfflineReason, offline_reason

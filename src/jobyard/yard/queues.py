@@ -14,12 +14,12 @@ from jobyard.store.filters import JobFilter, count_jobs
 from jobyard.store.queues import Queue
 from jobyard.task import checks
 
-__all__ = ["OPTIONS", "UNSET", "QueueInfo", "QueueList", "set_options"]
+__all__ = ["UNSET", "QueueInfo", "QueueList", "set_options"]
 
 UNSET: Any = object()
 """An option of a queue that the caller leaves as it is; None takes it back."""
 
-OPTIONS: Mapping[str, Callable[[Any, str], Any]] = {
+_OPTIONS: Mapping[str, Callable[[Any, str], Any]] = {
     "priority": checks.priority,
     "retry": checks.retry,
     "timeout": checks.positive_duration,
@@ -90,8 +90,19 @@ class QueueList:
         return self.get(name)
 
 
-def set_options(store: Store, name: str, changes: Mapping[str, Any], user: str | None) -> None:
-    """Set options of a queue; a new `aging` is brought into the order of its waiting jobs, in batches."""
+def set_options(store: Store, name: str, given: Mapping[str, Any], user: str | None) -> None:
+    """
+    Set options of a queue, but those that are `UNSET`.
+
+    A new `aging` is brought into the order of its waiting jobs, in batches.
+    """
+    changes = {
+        option: None if value is None else _OPTIONS[option](value, option)
+        for option, value in given.items()
+        if value is not UNSET
+    }
+    if not changes:
+        return
     with store.transaction() as tx:
         before = store.queues.get(tx, name)
         after = store.queues.change(tx, name, **changes)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from jobyard.errors import WaitTimeout
+from jobyard.model.job import Job
 from jobyard.store.driver import Driver, Heed
 
-__all__ = ["auntil", "still_running", "until"]
+__all__ = ["as_completed", "auntil", "still_running", "until"]
 
 T = TypeVar("T")
 
@@ -80,6 +81,21 @@ async def auntil(driver: Driver, look: Callable[[], T | None], timeout: float | 
 
 def _pause(deadline: float | None, now: float) -> float:
     return _NET if deadline is None else min(_NET, max(deadline - now, 0.0))
+
+
+def as_completed(
+    driver: Driver, ended_of: Callable[[Iterable[int]], list[int]], jobs: Iterable[Job[Any]], timeout: float | None
+) -> Iterator[Job[Any]]:
+    """See `Yard.as_completed`; *ended_of* tells which of some jobs have ended."""
+    left = {job.id: job for job in jobs}
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while left:
+        remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+        ended = until(driver, lambda: ended_of(left) or None, remaining)
+        if ended is None:
+            raise still_running(len(left), timeout)
+        for id in ended:
+            yield left.pop(id).refresh()
 
 
 def still_running(count: int, timeout: float | None) -> WaitTimeout:

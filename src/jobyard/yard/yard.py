@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,31 +14,32 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 from jobyard.config import Settings, load_settings
 from jobyard.context import Link
 from jobyard.errors import BadArguments, UsageError
+from jobyard.model.audit import Event
 from jobyard.model.codec import Codec, JsonCodec
-from jobyard.model.events import Emitter, Event, Happening, JobEnqueued
+from jobyard.model.emitter import Emitter
 from jobyard.model.job import Job
 from jobyard.model.newjob import NewJob
 from jobyard.model.op import Op
 from jobyard.model.retry import Retry
-from jobyard.model.states import CODES, Status
+from jobyard.model.rows import JobRow
+from jobyard.model.states import Status
 from jobyard.store import Store, TimeSource, open_store
 from jobyard.store.events import EventFilter
 from jobyard.store.filters import JobFilter, count_jobs, find_jobs
-from jobyard.store.foreign import async_transaction_on, insert_plan, transaction_on
-from jobyard.store.insert import Stored
-from jobyard.store.plans import arun, run
 from jobyard.task import CallKeywords, CallOptions, Decorator, Duration, Registry, new_job
 from jobyard.yard import criteria
 from jobyard.yard.changes import NO_CHANGE, Change, NoChange, change_of
 from jobyard.yard.control import JobControl
-from jobyard.yard.link import Linking
-from jobyard.yard.queues import OPTIONS, UNSET, QueueInfo, QueueList, set_options
+from jobyard.yard.enqueueing import Enqueuer, check_new
+from jobyard.yard.hooks import Hooks
+from jobyard.yard.queues import UNSET, QueueInfo, QueueList, set_options
 from jobyard.yard.statement import insert_statement
-from jobyard.yard.waiting import still_running, until
+from jobyard.yard.waiting import as_completed, until
 
 if TYPE_CHECKING:
     from jobyard.builds import Storage
     from jobyard.definitions import Definitions
+    from jobyard.model.events import Happening
     from jobyard.store.prune import Pruned
     from jobyard.worker import Worker
     from jobyard.workflow import Workflow
@@ -47,13 +47,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Yard"]
 
-H = TypeVar("H", bound=Happening)
+H = TypeVar("H", bound="Happening")
 F = TypeVar("F", bound=Callable[[], object])
 
-_log = logging.getLogger("jobyard")
-_READY = frozenset({CODES["queued"], CODES["scheduled"]})
-"""Workers are told of scheduled jobs too: those that sleep until the next due one must know of an earlier one."""
-_COUNTED = ("queue", "status", "task", "definition", "requester", "priority")
 _FOUND = TypeVar("_FOUND")
 
 
@@ -90,8 +86,8 @@ class Yard:
         self.task = Decorator(self.tasks, self)
         """Makes a task of a function, an ``async def`` or a dataclass with ``run``: ``@yard.task(queue="images")``."""
         self._open(clock)
-        self._started: list[Callable[[], object]] = []
-        self._stopped: list[Callable[[], object]] = []
+        self._at_start = Hooks()
+        self._at_stop = Hooks()
 
     def _open(self, clock: TimeSource | None) -> None:
         self._use(open_store(self.settings.url, busy_timeout=self.settings.busy_timeout, clock=clock), clock)
@@ -101,6 +97,7 @@ class Yard:
         self.store = store
         self.control = JobControl(self.store, self.tasks, self.codec, lambda: self.settings.user)
         self.queues = QueueList(self.store, lambda: self.settings.user)
+        self._enqueuer = Enqueuer(self.store, self.emitter, self._job)
         for made_of_the_store in ("machines", "workflow"):
             self.__dict__.pop(made_of_the_store, None)
 
@@ -109,7 +106,7 @@ class Yard:
         """The named recipes for jobs."""
         from jobyard.definitions import Definitions  # as below: callers who only enqueue do without
 
-        return Definitions(self, lambda row: Job.of_row(row, self.control, self))
+        return Definitions(self, self._job)
 
     @cached_property
     def machines(self) -> MachineList:
@@ -123,7 +120,7 @@ class Yard:
         """Recurring work on machines, as Launchpad's code imports have it."""
         from jobyard.workflow import Workflow
 
-        return Workflow(self.store, self.settings, lambda row: Job.of_row(row, self.control, self))
+        return Workflow(self.store, self.settings, self._job)
 
     @property
     def url(self) -> str:
@@ -222,30 +219,19 @@ class Yard:
             DependencyCycle: one depends on itself or on a later one.
             QueueClosed: a queue is drained.
         """
-        new_jobs = _checked(jobs)
-        stored = self._store(new_jobs, connection) if new_jobs else []
-        return [Job.of_row(row, self.control, self, existing=existing) for row, existing in stored]
+        return self._enqueuer.many(jobs, connection)
 
     async def aenqueue_many(self, jobs: Iterable[NewJob], *, connection: Any = None) -> list[Job[Any]]:
         """`enqueue_many` for coroutines; *connection* may be an async one."""
-        new_jobs = _checked(jobs)
-        if connection is None:
-            import asyncio  # costs more to import than the rest of jobyard
-
-            return await asyncio.to_thread(self.enqueue_many, new_jobs)
-        transaction = await async_transaction_on(connection, self.store)
-        stored = await arun(insert_plan(self.store, new_jobs), transaction)
-        return [Job.of_row(row, self.control, self, existing=existing) for row, existing in stored]
+        return await self._enqueuer.amany(jobs, connection)
 
     def enqueue_new(self, new: NewJob, connection: Any = None) -> Job[Any]:
         """Store one `NewJob`, on the caller's connection if one is given."""
-        _check(new)
-        [stored] = self._store([new], connection)
-        return Job.of_row(stored.row, self.control, self, existing=stored.existing)
+        return self._enqueuer.one(new, connection)
 
     async def aenqueue_new(self, new: NewJob, connection: Any = None) -> Job[Any]:
         """`enqueue_new` for coroutines."""
-        [job] = await self.aenqueue_many([new], connection=connection)
+        [job] = await self._enqueuer.amany([new], connection)
         return job
 
     def build(
@@ -287,7 +273,7 @@ class Yard:
         Raises:
             UsageError: the job is not of that kind. A drained queue takes none either: no row is inserted then.
         """
-        _check(new)
+        check_new(new)
         return insert_statement(self.store, new, paramstyle)
 
     def job(self, id: int) -> Job[Any]:
@@ -295,7 +281,7 @@ class Yard:
         if isinstance(id, bool) or not isinstance(id, int):
             msg = f"id={id!r}: the id of a job is a whole number"
             raise BadArguments(msg)
-        return Job.of_row(self.control.row(id), self.control, self)
+        return self._job(self.control.row(id))
 
     def jobs(
         self,
@@ -319,24 +305,11 @@ class Yard:
             order: ``"id"`` for oldest first.
             limit: the most that come back; None for all.
         """
-        if order not in ("id", "-id"):
-            msg = f"order={order!r}: give 'id' (oldest first) or '-id'"
-            raise BadArguments(msg)
-        filter = JobFilter(
-            statuses=criteria.statuses(status),
-            queues=criteria.several(queue),
-            tasks=criteria.several(task),
-            definition=definition,
-            requester=requester,
-            since=criteria.instant(since, "since"),
-            until=criteria.instant(until, "until"),
-            newest_first=order == "-id",
-            limit=criteria.limit(limit),
-        )
+        filter = criteria.job_filter(status, queue, task, definition, requester, since, until, order, limit)
         now = self.store.now()
         with self.store.read() as tx:
             rows = find_jobs(tx, filter, now)
-        return [Job.of_row(row, self.control, self) for row in rows]
+        return [self._job(row) for row in rows]
 
     def count(self, by: Sequence[str] | str = ("queue", "status")) -> Any:
         """
@@ -345,11 +318,7 @@ class Yard:
         Args:
             by: some of ``queue status task definition requester priority``.
         """
-        names = (by,) if isinstance(by, str) else tuple(by)
-        unknown = [name for name in names if name not in _COUNTED]
-        if unknown:
-            msg = f"by={unknown[0]!r}: jobs are counted by {', '.join(_COUNTED)}"
-            raise BadArguments(msg)
+        names = criteria.groups(by)
         now = self.store.now()
         with self.store.read() as tx:
             rows = count_jobs(tx, names, JobFilter(), now)
@@ -374,15 +343,7 @@ class Yard:
         Raises:
             WaitTimeout: some had not ended after *timeout* seconds in all.
         """
-        left = {job.id: job for job in jobs}
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while left:
-            remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
-            ended = until(self.store.driver, lambda: self.control.ended_of(left) or None, remaining)
-            if ended is None:
-                raise still_running(len(left), timeout)
-            for id in ended:
-                yield left.pop(id).refresh()
+        return as_completed(self.store.driver, self.control.ended_of, jobs, timeout)
 
     def wait_for_change(
         self,
@@ -427,13 +388,7 @@ class Yard:
             aging: the wait that counts as one step more urgent.
         """
         given = {"priority": priority, "retry": retry, "timeout": timeout, "aging": aging}
-        changes = {
-            option: None if value is None else OPTIONS[option](value, option)
-            for option, value in given.items()
-            if value is not UNSET
-        }
-        if changes:
-            set_options(self.store, name, changes, self.settings.user)
+        set_options(self.store, name, given, self.settings.user)
         return self.queues.get(name)
 
     def events(
@@ -510,6 +465,8 @@ class Yard:
 
     def link(self) -> Link:
         """What running code needs of this yard; for workers and their children."""
+        from jobyard.yard.link import Linking
+
         return Linking(self).link()
 
     def on(self, kind: type[H]) -> Callable[[Callable[[H], _FOUND]], Callable[[H], _FOUND]]:
@@ -523,60 +480,21 @@ class Yard:
 
     def on_start(self, function: F) -> F:
         """Have *function* run in each worker process and child before its first job."""
-        self._started.append(function)
+        self._at_start.add(function)
         return function
 
     def on_stop(self, function: F) -> F:
         """Have *function* run in each worker process and child after its last job."""
-        self._stopped.append(function)
+        self._at_stop.add(function)
         return function
 
     def process_started(self) -> None:
         """Run what `on_start` registered; called by workers."""
-        _call_all(self._started)
+        self._at_start.run()
 
     def process_stopped(self) -> None:
         """Run what `on_stop` registered; called by workers."""
-        _call_all(self._stopped)
+        self._at_stop.run()
 
-    def _store(self, jobs: Sequence[NewJob], connection: Any) -> list[Stored]:
-        store = self.store
-        if connection is not None:
-            return run(insert_plan(store, jobs), transaction_on(connection, store))
-        if len(jobs) == 1:
-            stored = [store.enqueue(jobs[0])]
-        else:
-            with store.transaction() as tx:
-                stored = store.jobs.insert(tx, jobs, store.now())
-        new = [row for row, existing in stored if not existing]
-        store.driver.notify(everywhere=any(row.status in _READY for row in new))
-        if self.emitter.wants(JobEnqueued):
-            for row in new:
-                self.emitter.emit(JobEnqueued(row.id, row.queue, row.task))
-        return stored
-
-
-def _checked(jobs: Iterable[NewJob]) -> list[NewJob]:
-    new_jobs = list(jobs)
-    for new in new_jobs:
-        _check(new)
-    return new_jobs
-
-
-def _check(new: NewJob) -> None:
-    if not isinstance(new, NewJob):
-        msg = f"{new!r} is no new job: make one with task.new(...) or yard.new(...)"
-        raise BadArguments(msg)
-    for op in new.ops:
-        for ref in op.refs:
-            if ref.name is not None:
-                msg = f"retval({ref.name!r}) stands for a definition's result, which only a definition can have"
-                raise BadArguments(msg)
-
-
-def _call_all(functions: Iterable[Callable[[], object]]) -> None:
-    for function in functions:
-        try:
-            function()
-        except Exception:
-            _log.exception("%r failed", function)
+    def _job(self, row: JobRow, existing: bool = False) -> Job[Any]:
+        return Job.of_row(row, self.control, self, existing=existing)
