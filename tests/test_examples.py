@@ -23,12 +23,15 @@ SAID = {
 }
 
 
+def environment() -> dict[str, str]:
+    """Ours without settings of jobyard."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("JOBYARD_")}
+
+
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
 def test_an_example_says_what_it_should(name, tmp_path):
-    env = {key: value for key, value in os.environ.items() if not key.startswith("JOBYARD_")}
-
     done = subprocess.run(
-        [sys.executable, EXAMPLES / name], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60
+        [sys.executable, EXAMPLES / name], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60
     )
 
     assert done.returncode == 0, done.stderr
@@ -51,3 +54,25 @@ def test_the_sheet_is_a_picture(tmp_path):
     assert head == b"P5 320 40 255"
     assert len(points) == 320 * 40
     assert len(set(points)) > 100
+
+
+def test_imports_outlive_a_machine_that_is_killed_and_leave_one_that_is_quiesced(tmp_path):
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "imports" / "imports.py"],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=90,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == (
+        "kernel: reclaimed on north, success_partial on south, success on south, success on south\n"
+        "editor: success on south\n"
+        "nowhere: failure_invalid on south\n"
+        "north is online\n"
+        "south is offline (quiesced)\n"
+        "editor is queued, requested by bob\n"
+    )
+    log = subprocess.run(
+        ["git", "-C", tmp_path / "mirrors" / "kernel.git", "log", "--format=%s", "main"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert log.stdout.splitlines() == [f"Write line {number}" for number in range(16, 0, -1)]
