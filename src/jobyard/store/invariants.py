@@ -1,7 +1,7 @@
 """
 What must always be true of a store, as far as its rows can show it: the checks of ``jobyard doctor``.
 
-The numbers are those of the page on invariants: I7, I10 and I17 have no rows here, I19 is about processes.
+The numbers are those of the page on invariants: I7 and I17 have no rows here, I19 is about processes.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ _CHECKS = (
     ("I9", "waits_for_nothing", "the job waits without an open dependency"),
     ("I9", "started_too_early", "the job may run or runs while a dependency is open"),
     ("I9", "never_woken", "the job waits for one that ended or is gone"),
+    ("I10", "recurrence_without_job", "an active definition that recurs has no unfinished job; this was its last"),
     ("I11", "progress_of_no_run", "the job reports progress and never ran"),
     ("I12", "log_gaps", "the serials of the job's log have gaps"),
     ("I12", "log_of_other_op", "a log line belongs to an op that the job does not have"),

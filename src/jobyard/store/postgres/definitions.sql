@@ -68,10 +68,3 @@ order by j.id
 
 -- name: running
 select distinct definition from main.jobs where status in (4, 5) and definition is not null
-
--- name: unmade
--- Active definitions that recur and have no unfinished job of their recurrence.
-select d.name from main.definitions d
-where d.state = 'active' and d.recurring = 1
-    and not exists (select 1 from main.jobs j where j.unique_key = 'definition:' || d.name)
-limit :limit

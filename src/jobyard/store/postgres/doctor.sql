@@ -103,6 +103,14 @@ where (j.status = 1 or j.status = 0) and j.due < :ready_since and j.received_at 
         where d.child = j.id and p.ended_at >= :ready_since)
 limit :limit
 
+-- name: recurrence_without_job
+-- By the newest job of the definition, which should have left another one.
+select coalesce(max(j.id), 0)
+from main.definitions d left join main.jobs j on j.definition = d.name
+where d.state = 'active' and d.recurring = 1
+    and not exists (select 1 from main.jobs u where u.unique_key = 'definition:' || d.name)
+group by d.name limit :limit
+
 -- name: wrong_rank
 select j.id from main.jobs j left join main.queues q on q.name = j.queue
 where j.status < 4 and case

@@ -65,10 +65,3 @@ order by j.id
 
 -- name: running
 select distinct definition from jobs where status in (4, 5) and definition is not null
-
--- name: unmade
--- Active definitions that recur and have no unfinished job of their recurrence.
-select d.name from definitions d
-where d.state = 'active' and d.recurring = 1
-    and not exists (select 1 from jobs j where j.unique_key = 'definition:' || d.name)
-limit :limit
