@@ -13,12 +13,10 @@ from typing import Any, NamedTuple
 
 from jobyard.errors import PreconditionFailed
 from jobyard.model.codec import Codec
-from jobyard.model.states import CODES, FINAL, STATUSES
+from jobyard.model.states import CODES
 from jobyard.model.text import escape
 from jobyard.store import Store
-from jobyard.store.driver import Transaction
 from jobyard.store.jobs import json_text
-from jobyard.store.prune import delete_jobs
 from jobyard.store.sql import statements
 from jobyard.task import Registry, Task
 
@@ -43,13 +41,12 @@ class _Cleanup(NamedTuple):
 
 def delete_build(store: Store, tasks: Registry, codec: Codec, id: int) -> None:
     """Clean a build up and delete it, see `Definitions.delete_build`."""
-    with store.transaction() as tx:
-        if not _may_be_deleted(store, tx, id):
+    with store.read() as tx:
+        if not store.builds.is_deletable(tx, id):
             return
     clean_up(store, tasks, codec, id)
     with store.transaction() as tx:
-        if _may_be_deleted(store, tx, id):
-            delete_jobs(tx, store.driver.dialect, [id])
+        store.builds.delete(tx, id)
     store.driver.notify(everywhere=False)
 
 
@@ -93,26 +90,6 @@ def clean_up_old(store: Store, tasks: Registry, codec: Codec, *, keep: float, ke
         except Exception as error:
             _log.warning("the clean-up %s of build %d failed, and is repeated later: %s", cleanup, id, error)
     return done
-
-
-def _may_be_deleted(store: Store, tx: Transaction, id: int) -> bool:
-    """Whether the build exists. Raises `PreconditionFailed` where it is still needed."""
-    rows = store.jobs.get_many(tx, [id])
-    if id not in rows:
-        return False
-    status = STATUSES[rows[id].status]
-    if status not in FINAL and rows[id].worker is not None:
-        msg = f"build {id} is {status}, so it is not deleted"
-        raise PreconditionFailed(msg)
-    dependencies = statements(store.driver.dialect, "dependencies")
-    children = [child for child, _, _ in tx.fetch(dependencies.children, {"parent": id})]
-    unfinished = [
-        str(child.id) for child in store.jobs.get_many(tx, children).values() if STATUSES[child.status] not in FINAL
-    ]
-    if unfinished:
-        msg = f"build {id} is not deleted: job {', '.join(unfinished)} depends on it and has not ended"
-        raise PreconditionFailed(msg)
-    return True
 
 
 def _cleanups(store: Store, ids: Iterable[int]) -> list[_Cleanup]:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from jobyard import InvalidTransition, UnknownJob, UnknownTask
+from jobyard import PreconditionFailed, UnknownJob, UnknownTask
 from jobyard.builds.messages import LogMessage
 from jobyard.testing import run_now
 
@@ -58,7 +58,7 @@ def test_one_that_is_held_or_run_by_hand_can_be_deleted(yard, builds):
 def test_one_that_a_worker_runs_is_kept(yard, builds):
     @yard.task(name="job")
     def job():
-        with pytest.raises(InvalidTransition, match="running"):
+        with pytest.raises(PreconditionFailed, match="running"):
             builds.delete_build(id)
 
     id = builds.create_build("job")
@@ -72,7 +72,7 @@ def test_one_that_an_unfinished_build_depends_on_is_kept_until_that_ends(builds,
     low = finished("low")
     high = builds.create_build("high", {"dependencies": ["low"]})
 
-    with pytest.raises(InvalidTransition, match=f"build {high}"):
+    with pytest.raises(PreconditionFailed, match=f"job {high} depends on it"):
         builds.delete_build(low)
     builds.finish_build(high)
     builds.delete_build(low)
@@ -96,6 +96,11 @@ def test_after_the_latest_successful_build_the_one_before_it_is_that(yard, build
 def test_its_clean_up_is_called_once_with_its_result(yard, builds):
     called = []
     yard.task(name="tidy")(called.append)
+
+    @yard.task(name="job")
+    def job() -> int:
+        return 1
+
     build = builds.create_build("job", {"cleanup": "tidy"})
     builds.finish_build(build, retval={"file": ("a", 1)})
 

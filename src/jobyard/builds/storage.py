@@ -21,9 +21,9 @@ from jobyard.builds.config import Configs
 from jobyard.builds.info import BuildInfo
 from jobyard.builds.messages import LogMessage
 from jobyard.builds.packing import captured, pack, pack_exception, unpack
-from jobyard.cleanup import clean_up
+from jobyard.cleanup import delete_build
 from jobyard.config import Settings, load_settings
-from jobyard.errors import BadArguments, UnknownJob, UsageError
+from jobyard.errors import BadArguments, UsageError
 from jobyard.model.codec import Codec, JsonCodec
 from jobyard.model.logline import line_of
 from jobyard.model.progress import Group, join_group
@@ -190,19 +190,11 @@ class Storage:
         Delete a build with its progress and log, after its clean-up. An unknown id is nothing to delete.
 
         Raises:
-            InvalidTransition: somebody else runs it, or an unfinished build depends on it.
-            Exception: what the clean-up raised; the build stays.
+            PreconditionFailed: somebody else runs it, or an unfinished build depends on it.
+            UnknownTask: its clean-up is not known here.
+            Exception: what the clean-up raised; the build stays, and deleting it again repeats the call.
         """
-        builds, id = self._store.builds, given.number(build_id)
-        try:
-            with self._store.read() as tx:
-                builds.check_deletable(tx, builds.get(tx, id))
-            clean_up(self._store, self._tasks, self._codec, id)
-            with self._store.transaction() as tx:
-                builds.delete(tx, builds.lock(tx, id))
-        except UnknownJob:
-            return
-        self._store.driver.notify(everywhere=False)
+        delete_build(self._store, self._tasks, self._codec, given.number(build_id))
 
     def start_build(self, build_id: int) -> None:
         """

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from jobyard.errors import BadArguments, InvalidTransition, MissingDependencies, UnknownJob
+from jobyard.errors import BadArguments, InvalidTransition, MissingDependencies, PreconditionFailed, UnknownJob
 from jobyard.model.definition import DefinitionRow
 from jobyard.model.messages import Ended, LogLine, Outcome, ProgressReport
 from jobyard.model.newjob import SUCCESS, JobOptions, NewJob, options_of
@@ -137,10 +137,6 @@ class Builds:
         """The row of a build. Raises `UnknownJob`, also for a job that is none."""
         return check_build(self._jobs.get(tx, id))
 
-    def lock(self, tx: Transaction, id: int) -> JobRow:
-        """The same, which nobody else changes until the transaction ends."""
-        return check_build(self._jobs.lock(tx, id))
-
     def details(self, tx: Transaction, ids: Sequence[int]) -> dict[int, BuildDetails]:
         """What these builds were made of, by id."""
         rows = tx.fetch(self.sql.get_many, {"jobs": json_text(ids)})
@@ -245,21 +241,31 @@ class Builds:
         """Builds that are held by hand, have a heartbeat timeout, and have not been heard of for so long."""
         return [JobRow(*row) for row in tx.fetch(self.sql.silent, {"now": now})]
 
-    def check_deletable(self, tx: Transaction, row: JobRow) -> None:
-        """Raises `InvalidTransition` for a build that others run, or that an unfinished one depends on."""
-        if STATUSES[row.status] in HELD and _is_elsewhere(row):
-            msg = f"build {row.id} is {STATUSES[row.status]} and cannot be deleted: cancel it first"
-            raise InvalidTransition(msg)
-        needed = tx.fetch(self.sql.needed_by, {"job": row.id})
-        if needed:
-            msg = f"build {row.id} cannot be deleted: build {needed[0][0]}, which depends on it, is unfinished"
-            raise InvalidTransition(msg)
+    def is_deletable(self, tx: Transaction, id: int) -> bool:
+        """
+        Whether there is such a build.
 
-    def delete(self, tx: Transaction, row: JobRow) -> None:
-        """Delete a build with all that is its own."""
-        self.check_deletable(tx, row)
-        tx.execute(self.sql.forget_latest, {"definition": row.definition, "job": row.id})
-        delete_jobs(tx, self._dialect, [row.id])
+        Raises:
+            PreconditionFailed: somebody else runs it, or an unfinished job depends on it.
+        """
+        row = self._jobs.get_many(tx, [id]).get(id)
+        if row is None or row.definition is None:
+            return False
+        if STATUSES[row.status] in HELD and _is_elsewhere(row):
+            msg = f"build {id} is not deleted: it is {STATUSES[row.status]}; cancel it first"
+            raise PreconditionFailed(msg)
+        needed = tx.fetch(self.sql.needed_by, {"job": id})
+        if needed:
+            msg = f"build {id} is not deleted: job {needed[0][0]} depends on it and has not ended"
+            raise PreconditionFailed(msg)
+        return True
+
+    def delete(self, tx: Transaction, id: int) -> None:
+        """Delete a build with all that is its own, if there is one. Raises `PreconditionFailed` as `is_deletable`."""
+        rows = tx.fetch(self._jobs.sql.lock, {"id": id})
+        if rows and self.is_deletable(tx, id):
+            tx.execute(self.sql.forget_latest, {"definition": JobRow(*rows[0]).definition, "job": id})
+            delete_jobs(tx, self._dialect, [id])
 
     def _dependency(
         self,

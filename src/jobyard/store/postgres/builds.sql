@@ -9,8 +9,11 @@ select recipe, config, dependency_builds, cleanup, cleanup_at, cleanup_error fro
 update main.builds set dependency_builds = :dependency_builds where job = :job
 
 -- name: to_clean_up
--- Of these jobs those that have a clean-up, with the task and the result to call it with.
-select b.job, b.cleanup, b.cleanup_at, b.cleanup_error, j.task, j.result, j.status
+-- Of these jobs those that have a clean-up, with the result to call it with, and the task by whose annotations that is
+-- read: none for one that was returned by hand.
+select
+    b.job, b.cleanup, b.cleanup_at, b.cleanup_error,
+    case when j.worker is null and b.config is not null then '' else j.task end, j.result, j.status
 from main.builds b join main.jobs j on j.id = b.job
 where b.job = any(array(select id::bigint from json_array_elements_text(:jobs::json) as id))
     and b.cleanup is not null order by b.job
