@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +14,7 @@ from jobyard import Yard
 from jobyard.store import Store, open_store
 from jobyard.testing import Clock
 
-KINDS = os.environ.get("JOBYARD_TEST_STORES", "sqlite").split()
+KINDS = ["sqlite", "postgres"]
 
 
 @pytest.fixture

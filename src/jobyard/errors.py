@@ -172,6 +172,9 @@ class StoreBusy(StoreError):
 class StoreUnavailable(StoreError):
     """The database cannot be reached, opened or written."""
 
+    in_doubt = False
+    """Whether what was written may be there all the same: the connection was lost while it was committed."""
+
 
 class StoreFull(StoreUnavailable):
     """The disk under the database is full."""

@@ -224,7 +224,7 @@ def test_of_an_url(url):
             task = yard.task(name="t")(lambda: None)
             job = await yard.enqueue(task.op())
             await job.cancel()
-            assert (yard.url, yard.settings.user, repr(yard)[:12]) == (url, "eve", "<AsyncYard /")
+            assert (yard.url, yard.settings.user, repr(yard)[:11]) == (url, "eve", "<AsyncYard ")
             assert repr(job) == f"<AsyncJob {job.id} canceled t>"
             return [event.user for event in await yard.events()]
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+import msgspec
+
+from jobyard.errors import StoreUnavailable
 from jobyard.model.newjob import NewJob
 from jobyard.store import migrate
 from jobyard.store.builds import Builds
@@ -132,6 +136,18 @@ class Store:
                 return self.jobs.insert(tx, [job], self.now())[0]
         if not self._checked:
             self.check()
+        token = os.urandom(9).hex() if self.driver.loses_replies else None
+        try:
+            return self._enqueue_plain(job, token)
+        except StoreUnavailable:
+            if token is None:
+                raise
+            # The reply may be what was lost: a repeat with the same token stores it or finds it.
+            with self.transaction() as tx:
+                [stored] = self.jobs.insert(tx, [msgspec.structs.replace(job, token=token)], self.now())
+            return Stored(stored.row, existing=False)
+
+    def _enqueue_plain(self, job: NewJob, token: str | None) -> Stored:
         row = plain_row(job, self.now())
         priority = job.ops[0].priority if job.ops[0].priority is not None else job.priority
         values = {
@@ -144,6 +160,7 @@ class Store:
             "definition": row.definition,
             "requester": row.requester,
             "options": row.options,
+            "token": token,
         }
         added = self.driver.alone(self.jobs.sql.insert_one, values)
         if not added:

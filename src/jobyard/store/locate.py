@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from jobyard.errors import ConfigError
 from jobyard.store.driver import Driver
@@ -66,7 +66,7 @@ def _postgres(url: str, busy_timeout: float) -> Driver:
     if notify not in _SWITCH or prepare not in _SWITCH:
         msg = f"url {_without_password(url)!r}: notify= and prepare= are on or off"
         raise ConfigError(msg)
-    conninfo = parts._replace(scheme="postgresql", query=urlencode(options)).geturl()
+    conninfo = parts._replace(scheme="postgresql", query=urlencode(options, quote_via=quote)).geturl()
     return PostgresDriver(Target(conninfo, schema, _SWITCH[prepare], busy_timeout), notify=_SWITCH[notify])
 
 

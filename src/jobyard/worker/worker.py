@@ -15,7 +15,7 @@ from typing import Any
 
 from jobyard.config import Settings
 from jobyard.context import Link
-from jobyard.errors import SchemaOutOfDate, StoreError, UsageError
+from jobyard.errors import SchemaOutOfDate, StoreError, StoreUnavailable, UsageError
 from jobyard.model.codec import Codec
 from jobyard.model.emitter import Emitter
 from jobyard.model.events import StoreRetry, WorkerLost, WorkerStarted, WorkerStopped
@@ -287,6 +287,8 @@ class Worker:
         except StoreError as error:
             self._inbox.put_back(messages)
             self._last_error = error
+            if isinstance(error, StoreUnavailable) and error.in_doubt:
+                self._is_lost = True  # it may have claimed jobs without knowing: let others reclaim them
             return None
 
     def _pause(self, failures: int) -> None:

@@ -20,7 +20,7 @@ from jobyard.store.driver import Heed, Params, Row
 from jobyard.store.postgres.clock import Clock
 from jobyard.store.postgres.connect import Target
 from jobyard.store.postgres.facts import facts_of
-from jobyard.store.postgres.faults import CommitUnknown, translated
+from jobyard.store.postgres.faults import translated
 from jobyard.store.postgres.listener import Listener
 from jobyard.store.postgres.pool import Pool
 from jobyard.store.postgres.statement import numbered, qualified
@@ -58,6 +58,7 @@ class PostgresDriver:
     """
 
     dialect = "postgres"
+    loses_replies = True
 
     def __init__(self, target: Target, *, notify: bool = True, size: int = 10) -> None:
         self.schema = target.schema
@@ -68,7 +69,7 @@ class PostgresDriver:
         self._clock = Clock()
         self._location = _without_password(target)
         settings = "" if target.prepare else f", {target.settings(local=True)}"
-        self._write = ("begin isolation level read committed read write", f"select pg_current_xact_id(){settings}")
+        self._write = ("begin isolation level read committed", f"select pg_current_xact_id(){settings}")
         self._read = ("begin isolation level repeatable read read only", f"select null{settings}")
         self._place: Row | None = None
         self._start()
@@ -187,7 +188,9 @@ class PostgresDriver:
                     raise translated(lost, self.location) from lost
             time.sleep(_ASK_AGAIN)
         msg = f"{self.location}: the connection was lost during a commit, and its outcome is not known ({lost})"
-        raise CommitUnknown(msg) from lost
+        unknown = StoreUnavailable(msg)
+        unknown.in_doubt = True
+        raise unknown from lost
 
     def _run(self, statement: str, params: Params) -> list[Row]:
         """One statement that is a transaction of its own."""

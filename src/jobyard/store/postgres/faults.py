@@ -6,7 +6,7 @@ from psycopg import Error, errors
 
 from jobyard.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
 
-__all__ = ["CommitUnknown", "translated"]
+__all__ = ["translated"]
 
 _BUSY = (
     errors.LockNotAvailable,
@@ -15,10 +15,6 @@ _BUSY = (
     errors.SerializationFailure,
     errors.TooManyConnections,
 )
-
-
-class CommitUnknown(StoreUnavailable):
-    """The connection was lost after COMMIT was sent, and the server could not be asked what became of it."""
 
 
 def translated(error: Error, location: str) -> StoreError:

@@ -46,27 +46,31 @@ select * from unnest(
     :due::bigint[], :received_at::bigint[], :args::text[], :definition::text[], :requester::text[], :options::text[])
 
 -- name: insert_one
--- One usual job, in one statement: what the queue says is looked up here, and a drained one gives no row.
-insert into main.jobs (status, queue, task, rank, priority, due, received_at, args, definition, requester, options)
-select
-    case when due > now then 0 else 1 end, queue, task,
-    case
-        when aging > 0 then due + trunc(priority * aging * 1000000)::bigint
-        else priority * 144115188075855872 + 72057594037927936 + due
-    end,
-    priority, due, now, args, definition, requester, options
-from (
-    select given.*, coalesce(given.own_priority, q.priority, 0) as priority, coalesce(q.aging, 0) as aging
+-- One usual job, in one statement: what the queue says is looked up here, and a drained one gives no row. The reply may
+-- be lost, so the job has a token by which the repeat finds it.
+with made as (
+    insert into main.jobs (status, queue, task, rank, priority, due, received_at, args, definition, requester, options)
+    select
+        case when due > now then 0 else 1 end, queue, task,
+        case
+            when aging > 0 then due + trunc(priority * aging * 1000000)::bigint
+            else priority * 144115188075855872 + 72057594037927936 + due
+        end,
+        priority, due, now, args, definition, requester, options
     from (
-        select
-            :queue::text as queue, :task::text as task, :priority::smallint as own_priority, :due::bigint as due,
-            :now::bigint as now, :args::text as args, :definition::text as definition, :requester::text as requester,
-            :options::text as options
-    ) as given
-    left join main.queues q on q.name = given.queue
-    where coalesce(q.drained, 0) = 0
-) as job
-returning id, status, rank, priority
+        select given.*, coalesce(given.own_priority, q.priority, 0) as priority, coalesce(q.aging, 0) as aging
+        from (
+            select
+                :queue::text as queue, :task::text as task, :priority::smallint as own_priority, :due::bigint as due,
+                :now::bigint as now, :args::text as args, :definition::text as definition, :requester::text as requester,
+                :options::text as options
+        ) as given
+        left join main.queues q on q.name = given.queue
+        where coalesce(q.drained, 0) = 0
+    ) as job
+    returning id, status, rank, priority),
+noted as (insert into main.tokens (token, job, at) select :token, id, :now from made)
+select id, status, rank, priority from made
 
 -- name: insert_statement
 -- For a transaction of the caller's on any connection: what `insert_plain` does, with what the queue says looked up.

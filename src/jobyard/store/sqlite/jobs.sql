@@ -37,6 +37,7 @@ values (
 
 -- name: insert_one
 -- One usual job, in one statement: what the queue says is looked up here, and a drained one gives no row.
+-- Differs from PostgreSQL, where the reply may be lost on its way: the token is not stored.
 insert into jobs (
     status, queue, task, rank, priority, due, received_at, args, definition, requester, options,
     epoch, attempt, failures, crashes, open_parents, cursor, op_count, log_serial)
@@ -52,7 +53,7 @@ from (
     from (
         select
             :queue as queue, :task as task, :priority as own_priority, :due as due, :now as now, :args as args,
-            :definition as definition, :requester as requester, :options as options
+            :definition as definition, :requester as requester, :options as options, :token as token
     ) as given
     left join queues q on q.name = given.queue
     where coalesce(q.drained, 0) = 0

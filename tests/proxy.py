@@ -1,0 +1,64 @@
+"""A TCP proxy that does to a connection what networks do."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+
+__all__ = ["Proxy"]
+
+
+class Proxy:
+    """
+    Forwards connections to a local port.
+
+    `delay` holds each message up, one way, in seconds; `swallow` takes packets and passes none on; `cut_at` breaks the
+    next connection whose server sends these bytes, which do not arrive.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.delay = 0.0
+        self.swallow = False
+        self.cut_at: bytes | None = None
+        self._target = port
+        self._sockets: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        for each in [self._listener, *self._sockets]:
+            _shut(each)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                for each in (client, server):
+                    each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    self._sockets.append(each)
+                for source, target in ((client, server), (server, client)):
+                    threading.Thread(target=self._forward, args=(source, target, server), daemon=True).start()
+
+    def _forward(self, source: socket.socket, target: socket.socket, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                if self.delay:
+                    time.sleep(self.delay)
+                if self.swallow:
+                    continue
+                if source is server and self.cut_at is not None and self.cut_at in data:
+                    self.cut_at = None
+                    break
+                target.sendall(data)
+        _shut(source)
+        _shut(target)
+
+
+def _shut(each: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        each.shutdown(socket.SHUT_RDWR)
+    each.close()

@@ -1,0 +1,174 @@
+"""What a network and a server do to connections, and what becomes of the jobs."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import psycopg
+import pytest
+from tests import postgres
+from tests.proxy import Proxy
+from tests.store.acts import add_worker, claim, end, insert, new, put, statuses
+from tests.support import eventually
+
+from jobyard.errors import StoreBusy, StoreUnavailable
+from jobyard.store import open_store
+from jobyard.store.filters import JobFilter, count_jobs
+
+COMMITTED = b"COMMIT\x00"
+INSERTED = b"SELECT 1\x00"
+
+
+@pytest.fixture
+def bare_url():
+    url = postgres.new_schema(postgres.shared())
+    yield url
+    postgres.drop_schema(url)
+
+
+@pytest.fixture
+def proxy(url):
+    proxy = Proxy(int(url.partition("?")[0].rpartition(":")[2].partition("/")[0]))
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture
+def far(url, proxy, clock):
+    """The store, by way of the proxy."""
+    _, _, schema = url.partition("?")
+    store = open_store(f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres?{schema}", busy_timeout=5, clock=clock)
+    store.check()
+    yield store
+    store.close()
+
+
+def count(store):
+    with store.read() as tx:
+        return count_jobs(tx, (), JobFilter(), store.now())[0][0]
+
+
+def kill_all(url):
+    with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'jobyard' and pid <> "
+            "pg_backend_pid()"
+        )
+
+
+class TestLostReplies:
+    def test_a_job_whose_commit_was_not_heard_of_is_there_once(self, far, store, proxy):
+        proxy.cut_at = INSERTED
+
+        stored = far.enqueue(new())
+
+        assert proxy.cut_at is None
+        assert (count(store), stored.existing) == (1, False)
+        assert statuses(store, [stored.row.id]) == ["queued"]
+
+    def test_many_jobs_whose_commit_was_not_heard_of_are_there_once(self, far, store, proxy):
+        proxy.cut_at = COMMITTED
+
+        stored = insert(far, *[new() for _ in range(10)])
+
+        assert (proxy.cut_at, count(store)) == (None, 10)
+        assert statuses(store, [each.row.id for each in stored]) == ["queued"] * 10
+
+    def test_claims_whose_commit_was_not_heard_of_are_held(self, far, proxy):
+        ids = put(far, new(), new())
+        proxy.cut_at = COMMITTED
+
+        claimed = claim(far)
+
+        assert proxy.cut_at is None
+        assert [row.id for row in claimed] == ids
+        assert end(far, claimed[0]).stale == []
+
+    def test_what_was_rolled_back_is_an_error(self, far, store, url):
+        with pytest.raises(StoreUnavailable):  # noqa: PT012 - it is the end of the block that raises
+            with far.transaction() as tx:
+                far.jobs.insert(tx, [new()], far.now())
+                kill_all(url)
+
+        assert count(store) == 0
+        assert len(put(far)) == 1
+
+
+def test_a_connection_that_died_while_idle_is_not_given_out(store, url):
+    put(store)
+    kill_all(url)
+
+    assert len(put(store)) == 1
+    assert count(store) == 2
+
+
+def test_all_connections_in_use_is_busy(url, clock):
+    store = open_store(url, busy_timeout=0.2, clock=clock)
+    inside, done = threading.Barrier(11), threading.Event()
+
+    def hold():
+        with store.read() as tx:
+            tx.fetch("select 1")
+            inside.wait(10)
+            done.wait(10)
+
+    threads = [threading.Thread(target=hold) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    inside.wait(10)
+    with pytest.raises(StoreBusy, match="all 10 connections"):
+        put(store)
+    with store.transaction(priority=True) as tx:
+        assert tx.fetch("select 1") == [(1,)]
+    done.set()
+    for thread in threads:
+        thread.join()
+    store.close()
+
+
+def test_a_lock_that_is_held_for_too_long_is_busy(url, clock, store):
+    [id] = put(store)
+    other = open_store(url, busy_timeout=0.2, clock=clock)
+    with store.transaction() as tx:
+        store.jobs.lock(tx, id)
+        with pytest.raises(StoreBusy, match="busy_timeout"), other.transaction() as theirs:
+            other.jobs.lock(theirs, id)
+    other.close()
+
+
+def test_a_read_only_server_is_unavailable(url, clock):
+    server, _, schema = url.partition("?")
+    store = open_store(f"{server}?{schema}&options=-c%20default_transaction_read_only%3Don", clock=clock)
+
+    with pytest.raises(StoreUnavailable, match="takes no writes"):
+        store.enqueue(new())
+    store.close()
+
+
+def test_the_clock_is_the_servers_whatever_the_machines_says(store, monkeypatch):
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 86_400)
+    monkeypatch.setattr(time, "time_ns", lambda: int((real() + 86_400) * 1e9))
+
+    assert abs(store.driver.now() / 1e6 - real()) < 5
+
+
+def test_a_worker_that_was_heard_of_meanwhile_is_not_lost(store):
+    worker = add_worker(store)
+
+    with store.transaction() as tx:
+        assert not store.workers.end(tx, worker, "lost", store.now(), before=store.now())
+        assert store.workers.end(tx, worker, "lost", store.now(), before=store.now() + 1)
+
+
+def test_listeners_come_back(store, url):
+    heard = []
+    forget = store.driver.listen(lambda: heard.append(True))
+    eventually(lambda: heard)
+    heard.clear()
+
+    kill_all(url)
+
+    eventually(lambda: heard)
+    forget()
