@@ -3,6 +3,7 @@ Wake-ups between the processes around one file.
 
 Each listening process has a datagram socket in a folder beside the database; whoever makes work sends a byte to all of
 them. ``data_version``, looked at every 50 ms, is the net below, and all there is for commits that are not jobyard's.
+Sockets are loaded where there is somebody to listen to, or to wake.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jobyard.store.sqlite.datagrams import Inbox, Outbox
 
 __all__ = ["Wake"]
 
@@ -34,7 +38,7 @@ class Wake:
         self._callbacks: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
-        self._sender: socket.socket | None = None
+        self._outbox: Outbox | None = None
         self._names: list[str] = []
         """The sockets in the folder, as of its last change."""
         self._changed = 0
@@ -45,7 +49,7 @@ class Wake:
             if self._thread is None:
                 self._stop = threading.Event()
                 self._thread = threading.Thread(
-                    target=self._serve, args=(self._stop,), name="jobyard-wake", daemon=True
+                    target=self._serve, args=(self._stop, self._inbox()), name="jobyard-wake", daemon=True
                 )
                 self._thread.start()
         return lambda: self._forget(callback)
@@ -61,9 +65,9 @@ class Wake:
             self._callbacks = []
             thread, self._thread = self._thread, None
             self._stop.set()
-            if self._sender is not None:
-                self._sender.close()
-                self._sender = None
+            if self._outbox is not None:
+                self._outbox.close()
+                self._outbox = None
         if thread is not None and thread is not threading.current_thread():
             thread.join()
 
@@ -74,19 +78,16 @@ class Wake:
                 self._stop.set()
                 self._thread = None
 
-    def _serve(self, stop: threading.Event) -> None:
-        inbox = self._opened()
+    def _serve(self, stop: threading.Event, inbox: Inbox | None) -> None:
         version = None
         while not stop.is_set():
-            if _received(inbox) if inbox is not None else stop.wait(_LOOK):
+            if inbox.received() if inbox is not None else stop.wait(_LOOK):
                 self._call(stop)
             with contextlib.suppress(Exception):  # the database may be away for a while: others say so
                 version, before = self._data_version(), version
                 if version != before:
                     self._call(stop)
         if inbox is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(self._folder / self._name)
             inbox.close()
 
     def _call(self, stop: threading.Event) -> None:
@@ -94,24 +95,16 @@ class Wake:
             for callback in self._callbacks:
                 callback()
 
-    def _opened(self) -> socket.socket | None:
-        if not hasattr(socket, "AF_UNIX"):
-            return None
-        self._name = f"{os.getpid()}-{os.urandom(4).hex()}"
-        inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    def _inbox(self) -> Inbox | None:
+        from jobyard.store.sqlite.datagrams import Inbox
+
         try:
-            self._folder.mkdir(exist_ok=True)
-            inbox.bind(_short(self._folder / self._name))
+            return Inbox(self._folder, _LOOK)
         except OSError as error:
-            inbox.close()
             _log.debug("no wake-up socket in %s (%s); looking every %d ms", self._folder, error, _LOOK * 1000)
             return None
-        inbox.settimeout(_LOOK)
-        return inbox
 
     def _send(self) -> None:
-        if not hasattr(socket, "AF_UNIX"):
-            return
         try:
             changed = os.stat(self._folder).st_mtime_ns
             if changed != self._changed:
@@ -122,43 +115,9 @@ class Wake:
             return
         if not self._names:
             return
-        with self._lock:
-            if self._sender is None:
-                self._sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-                self._sender.setblocking(False)
-            for name in self._names:
-                if not name.startswith(f"{os.getpid()}-"):  # our own listeners were called already
-                    _poke(self._sender, self._folder / name)
+        from jobyard.store.sqlite.datagrams import Outbox
 
-
-def _poke(sender: socket.socket, target: Path) -> None:
-    try:
-        sender.sendto(b"!", _short(target))
-    except BlockingIOError:
-        pass  # its buffer is full of wake-ups
-    except ConnectionRefusedError:
-        with contextlib.suppress(OSError):
-            target.unlink()  # its process was killed
-    except OSError:
-        pass
-
-
-def _received(inbox: socket.socket) -> bool:
-    try:
-        inbox.recv(16)
-        inbox.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while inbox.recv(16):
-                pass
-    except TimeoutError:
-        return False
-    except OSError:
-        return False
-    finally:
-        inbox.settimeout(_LOOK)
-    return True
-
-
-def _short(path: Path) -> str:
-    """The path, relative to the working directory if that is shorter: socket addresses hold about 100 characters."""
-    return min(str(path), os.path.relpath(path), key=len)
+        with self._lock, contextlib.suppress(OSError):  # no socket to be had: who listens looks all the same
+            if self._outbox is None:
+                self._outbox = Outbox(self._folder)
+            self._outbox.send(self._names)
