@@ -1,0 +1,185 @@
+"""``jobyard definition`` and ``jobyard run``."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.cli.support import Jobyard
+
+SHOP = """
+    definitions:
+      - name: extract
+        task: add
+        args: [1, 2]
+        every: 6h
+      - name: report
+        title: Nightly report
+        notes: |
+          Numbers *checked* by **finance**, see `the page <https://example.org>`_.
+
+          * ``add`` them
+        task: add
+        args: [!retval extract, 10]
+        dependencies: [extract]
+        protected: true
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(text: str) -> str:
+        path = tmp_path / "jobs.yaml"
+        path.write_text(textwrap.dedent(text).lstrip("\n"), "utf-8")
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def shop(jobyard: Jobyard, write) -> Jobyard:
+    jobyard.done("definition", "load", write(SHOP), app=True)
+    return jobyard
+
+
+def test_check_lists_every_fault_with_its_line_and_ends_with_1(jobyard, write):
+    path = write("""
+        definitions:
+          - {name: a, task: nope}
+          - {name: b, task: add, dependencies: [c]}
+        """)
+
+    result = jobyard("definition", "check", path, app=True)
+
+    assert result.exit_code == 1
+    first, second, third = result.stdout.splitlines()
+    assert first.startswith(f"{path}:2: a: no task 'nope' is registered here")
+    assert second == f"{path}:3: b: depends on 'c', which is no definition"
+    assert third == f"{path}:3: b: add: parameter 'a' is missing"
+
+
+def test_a_good_file_has_no_faults(jobyard, write):
+    assert jobyard.done("definition", "check", write(SHOP), app=True) == ""
+
+
+def test_load_says_what_it_did(jobyard, write):
+    assert jobyard.done("definition", "load", write(SHOP), app=True).split() == ["added", "extract", "added", "report"]
+    changed = jobyard.done("definition", "load", write(SHOP.replace("6h", "7h")), app=True)
+    assert changed.split() == ["changed", "extract"]
+    kept = jobyard.done("definition", "load", write("definitions: []"), app=True)
+    assert kept.split() == ["kept", "extract", "kept", "report"]
+    pruned = jobyard.data("definition", "load", "--prune", write("definitions: []"), app=True)
+    assert pruned["removed"] == ["extract", "report"]
+
+
+def test_load_refuses_a_bad_file_with_all_its_faults(jobyard, write):
+    result = jobyard("definition", "load", write("definitions: [{name: a, task: nope}]"), app=True)
+
+    assert (result.exit_code, jobyard.data("definition", "list")) == (1, [])
+    assert "line 1: a: no task 'nope'" in result.stderr
+
+
+def test_dump_is_what_load_takes(shop):
+    dumped = shop.done("definition", "dump")
+
+    assert "args:\n  - !retval extract\n  - 10\n" in dumped
+    assert [each["name"] for each in yaml.safe_load(dumped.replace("!retval ", ""))["definitions"]] == [
+        "extract",
+        "report",
+    ]
+
+
+def test_list_shows_the_last_runs(shop):
+    assert [each["status"] for each in shop.data("definition", "list")] == ["not_built", "not_built"]
+    shop.work()
+
+    [extract, _] = shop.data("definition", "list")
+    table = shop.done("definition", "list")
+
+    assert (extract["status"], extract["failures"], len(extract["runs"])) == ("success", 0, 1)
+    assert extract["interval"] == 6 * 3600
+    assert "success" in table
+    assert "in 6h 00m" in table or "in 5h 59m" in table
+    assert shop.done("definition", "list", "--state", "failing") == ""
+
+
+def test_show_renders_the_notes(shop):
+    text = shop.done("definition", "show", "report")
+    data = shop.data("definition", "show", "report")
+
+    assert "Numbers checked by finance, see the page." in text
+    assert "• add them" in text
+    assert data["args"] == ["!retval extract", 10]
+    assert (data["dependencies"], data["protected"], data["status"]) == (["extract"], True, "not_built")
+
+
+def test_graph_is_a_tree_and_a_text_for_others(shop):
+    tree = shop.done("definition", "graph")
+    dot = shop.done("definition", "graph", "--format", "dot")
+    mermaid = shop.done("definition", "graph", "report", "--format", "mermaid")
+
+    assert tree.splitlines() == ["report not built", "└── extract not built"]
+    assert '  "extract" -> "report";' in dot
+    assert "  d1 --> d2" in mermaid
+
+
+def test_run_builds_and_waits(shop):
+    asked = shop("run", "report", app=True, input="n\n")
+    done = shop("run", "report", "--deps", "--here", "--yes", app=True)
+
+    assert asked.exit_code == 1
+    assert "report is protected" in asked.stderr
+    assert (done.exit_code, done.stdout) == (0, "report: build 3 succeeded\n")
+
+
+def test_build_names_what_is_missing(shop):
+    result = shop("definition", "build", "report", "--yes")
+
+    assert result.exit_code == 1
+    assert "report needs the result of extract" in result.stderr
+    assert shop.done("definition", "build", "report", "--yes", "--deps").strip() == "3"
+    assert shop.done("definition", "build", "report", "--yes", "--pin", "extract=2").strip() == "4"
+    assert shop("definition", "build", "report", "--pin", "extract").exit_code == 2
+
+
+def test_run_ends_with_1_unless_all_succeeded(jobyard, write):
+    path = write("definitions: [{name: bad, task: broken, args: [secret]}]")
+    jobyard.done("definition", "load", path, app=True)
+
+    result = jobyard("run", "bad", "--here", app=True)
+
+    assert result.exit_code == 1
+    assert result.stdout.startswith("bad: build 1 failed, LookupError")
+
+
+def test_states_and_requests(shop):
+    assert shop.done("definition", "pause", "extract") == "definition extract is paused\n"
+    assert shop("definition", "pause", "extract").exit_code == 1
+    assert shop.done("definition", "resume", "extract").startswith("definition extract is active, job 2 is queued")
+    assert shop("--user", "bob", "definition", "request", "extract").exit_code == 0
+    refused = shop("definition", "request", "extract")
+    assert (refused.exit_code, "bob" in refused.stderr) == (1, True)
+    assert shop.done("definition", "retire", "extract") == "definition extract is retired\n"
+    assert shop("definition", "delete", "extract").exit_code == 1
+    assert shop.done("definition", "delete", "report") == "definition report deleted\n"
+
+
+def test_the_log_of_the_newest_run(jobyard, write):
+    jobyard.done("definition", "load", write("definitions: [{name: r, task: report, args: [2]}]"), app=True)
+    assert "has no results" in jobyard("definition", "log", "r").stderr
+    jobyard("run", "r", "--here", app=True)
+
+    log = jobyard.done("definition", "log", "r")
+
+    assert [line.rpartition(" shop: ")[2] for line in log.splitlines()] == ["part 0", "part 1", "nearly done"]
+    assert jobyard("definition", "log", "r", "--job", "99").exit_code == 1
+
+
+def test_builds_are_deleted_by_id(shop):
+    shop.work()
+
+    assert shop.done("definition", "delete-build", "1", app=True) == "build 1 deleted\n"
+    assert [job["id"] for job in json.loads(shop.done("job", "list", "--json"))] == [2]
