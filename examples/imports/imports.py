@@ -58,7 +58,7 @@ def runner(machine: str):
     """A runner for this machine, as it would be started there."""
     settings = [f"--{name.replace('_', '-')}={value}" for name, value in QUICK.items()]
     command = [sys.executable, "-m", "jobyard", f"--url={yard.url}", *settings, "run-external", f"--machine={machine}"]
-    options = ["--queue=imports", "--limit=1", "--heartbeat=0.1", "--", sys.executable, str(HERE / "importer.py")]
+    options = ["--queue=imports", "--limit=1", "--", sys.executable, str(HERE / "importer.py")]
     process = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
     try:
         yield process

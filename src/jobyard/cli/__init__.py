@@ -15,8 +15,8 @@ from jobyard.cli.command import Root
 __all__ = ["cli", "main"]
 
 NOUNS = [
-    *("worker", "enqueue", "run", "task", "queue", "job", "definition", "machine", "workflow", "run-external", "event", "demo"),
-    *("db", "prune", "doctor", "config", "completion"),
+    *("worker", "enqueue", "run", "task", "queue", "job", "definition", "machine", "workflow", "run-external"),
+    *("event", "demo", "db", "prune", "doctor", "config", "completion"),
 ]
 
 _SHOWN_SETTINGS = ("busy_timeout", "user", "log_level")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from jobyard.cli import output
-from jobyard.cli.command import Command, json_option
+from jobyard.cli.command import Command, json_option, setting_options
 from jobyard.cli.data import job_data
 from jobyard.cli.definition.show import definition_data
 from jobyard.cli.failure import Failure
@@ -25,6 +25,7 @@ __all__ = ["build", "build_all", "build_options", "delete", "delete_build", "pau
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_user = setting_options(("user",))
 _names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
 
 
@@ -55,6 +56,7 @@ def _pin(value: str) -> tuple[str, int | None]:
 @click.command(cls=Command)
 @_names
 @build_options
+@_user
 @json_option
 @pass_session
 def build(session: Session, /, names: tuple[str, ...], as_json: bool, **options: Any) -> None:
@@ -95,6 +97,7 @@ def build_all(
 
 @click.command(cls=Command)
 @_names
+@_user
 @json_option
 @pass_session
 def request(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
@@ -110,6 +113,7 @@ def request(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
 
 @click.command(cls=Command)
 @_names
+@_user
 @json_option
 @pass_session
 def pause(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
@@ -125,6 +129,7 @@ def pause(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
 
 @click.command(cls=Command)
 @_names
+@_user
 @json_option
 @pass_session
 def resume(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
@@ -140,6 +145,7 @@ def resume(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
 
 @click.command(cls=Command)
 @_names
+@_user
 @json_option
 @pass_session
 def retire(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
@@ -155,6 +161,7 @@ def retire(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
 
 @click.command(cls=Command)
 @_names
+@_user
 @pass_session
 def delete(session: Session, /, names: tuple[str, ...]) -> None:
     """
@@ -172,6 +179,7 @@ def delete(session: Session, /, names: tuple[str, ...]) -> None:
 
 @click.command("delete-build", cls=Command)
 @click.argument("ids", metavar="ID...", type=job_id, nargs=-1, required=True)
+@_user
 @pass_session
 def delete_build(session: Session, /, ids: tuple[int, ...]) -> None:
     """

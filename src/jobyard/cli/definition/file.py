@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jobyard.cli import format, output
-from jobyard.cli.command import Command, json_option
+from jobyard.cli.command import Command, json_option, setting_options
 from jobyard.cli.failure import FAILED
 from jobyard.cli.session import Session, pass_session
 
@@ -49,6 +49,7 @@ def check(session: Session, /, path: Path, as_json: bool) -> None:
 @click.command(cls=Command)
 @_file
 @click.option("--prune", is_flag=True, help="Retire the definitions that the file does not have.")
+@setting_options(("user",))
 @json_option
 @pass_session
 def load(session: Session, /, path: Path, prune: bool, as_json: bool) -> None:

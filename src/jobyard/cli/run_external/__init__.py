@@ -15,12 +15,15 @@ from jobyard.cli.session import Session, pass_session
 
 __all__ = ["command"]
 
+_USUAL_BEAT = 30.0
+_HEARTBEAT = "How often a running job is beaten; by default each 30s, or ten times in reclaim_after if that is shorter."
+
 
 @click.command(cls=Command, name="run-external")
 @click.option("--machine", metavar="NAME", help="The machine it is on; by default the name of this host.")
 @click.option("--limit", type=click.IntRange(min=1), default=3, show_default=True, help="At most so many at a time.")
 @click.option("--queue", metavar="NAME", help="Only jobs of this queue, which no worker should serve.")
-@click.option("--heartbeat", type=duration, default="30s", show_default=True, help="How often a running job is beaten.")
+@click.option("--heartbeat", type=duration, metavar="DURATION", help=_HEARTBEAT)
 @click.option(
     "--inactivity-timeout", type=duration, default="1h", show_default=True, help="After which silence to kill it."
 )
@@ -33,7 +36,7 @@ def command(
     machine: str | None,
     limit: int,
     queue: str | None,
-    heartbeat: float,
+    heartbeat: float | None,
     inactivity_timeout: float,
     until_idle: bool,
     words: tuple[str, ...],
@@ -57,15 +60,22 @@ def command(
     if shutil.which(words[0]) is None:
         msg = f"there is no command {words[0]!r}"
         raise WrongUse(msg)
-    if heartbeat * 2 > yard.settings.reclaim_after:
-        reclaim_after = format.compact(yard.settings.reclaim_after)
-        msg = f"--heartbeat {format.compact(heartbeat)} must be at most half of reclaim_after, which is {reclaim_after}"
-        raise WrongUse(msg)
     from jobyard.cli.run_external.job import Plan
     from jobyard.cli.run_external.runner import Runner
 
-    plan = Plan(words, heartbeat, inactivity_timeout, yard.settings.max_log.bytes)
+    beat = _beat(heartbeat, yard.settings.reclaim_after)
+    plan = Plan(words, beat, inactivity_timeout, yard.settings.max_log.bytes)
     runner = Runner(yard, plan, machine=machine or socket.gethostname(), limit=limit, queue=queue)
     runner.run(until_idle=until_idle)
     if (until_idle and runner.failed) or runner.interrupted:
         raise click.exceptions.Exit(FAILED)
+
+
+def _beat(given: float | None, reclaim_after: float) -> float:
+    if given is None:
+        return min(_USUAL_BEAT, reclaim_after / 10)
+    if given * 2 > reclaim_after:
+        limit = format.compact(reclaim_after)
+        msg = f"--heartbeat {format.compact(given)} must be at most half of reclaim_after, which is {limit}"
+        raise WrongUse(msg)
+    return given
