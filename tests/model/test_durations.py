@@ -50,6 +50,8 @@ def test_every_form_is_read(value, expected):
         [5],
         math.nan,
         math.inf,
+        "36501d",
+        timedelta.max,
         10**400,
         -(10**400),
     ],

@@ -289,7 +289,7 @@ def test_what_is_missing_gets_its_default():
     made = Job.restore({"id": 7, "ops": [{"task": "a", "status": "queued", "args": [], "log": []}]})
 
     assert (made.id, made.queue, made.status, made.priority, made.log_serial) == (7, "default", "queued", 0, 0)
-    assert (made.received_at, made.started_at, made.ended_at) == (None, None, None)
+    assert (made.due, made.received_at, made.started_at, made.ended_at) == (None, None, None, None)
     [op] = made.ops
     assert (op.priority, op.result, op.started_at, op.exec_at, op.ended_at) == (0, None, None, None, None)
 

@@ -120,6 +120,7 @@ def test_a_bad_option_of_a_task_is_refused_by_name(option, bad):
         *BAD_FOR_BOTH,
         ("due", datetime(2030, 1, 1)),
         ("due", timedelta(seconds=-1)),
+        ("due", timedelta.max),
         ("due", 5),
         ("due", "in 5 minutes"),
         ("after", "12"),

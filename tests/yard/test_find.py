@@ -26,7 +26,7 @@ def test_a_job_is_found_by_its_id(yard, three):
     assert [yard.job(job.id) for job in three] == three
 
 
-@pytest.mark.parametrize("id", [99, 0, -1])
+@pytest.mark.parametrize("id", [99, 0, -1, 2**63, -(2**70)])
 def test_an_unknown_id_is_said(yard, three, id):
     with pytest.raises(UnknownJob, match=str(id)):
         yard.job(id)
@@ -47,6 +47,7 @@ def test_what_is_no_id_is_refused(yard, id):
         ({"limit": 2}, [2, 1]),
         ({"limit": 1, "order": "id"}, [0]),
         ({"limit": None}, [2, 1, 0]),
+        ({"limit": 2**70}, [2, 1, 0]),
         ({"limit": 0}, []),
         ({"status": "failed"}, [1]),
         ({"status": Status.SCHEDULED}, [2]),

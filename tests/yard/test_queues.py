@@ -37,6 +37,15 @@ def test_any_name_is_a_queue(yard):
     assert (queue.paused, queue.drained, queue.counts) == (False, False, {})
 
 
+@pytest.mark.parametrize("name", ["", "a\0b", None, "x" * 101], ids=repr)
+def test_a_queue_has_a_name_that_jobs_can_give(yard, name):
+    for act in (yard.queues.pause, yard.queues.drain, lambda name: yard.queue(name, priority=1)):
+        with pytest.raises(BadArguments, match="queue="):
+            act(name)
+
+    assert yard.queues.list() == []
+
+
 def test_nothing_of_a_paused_queue_starts(yard, tasks):
     job = tasks.echo.enqueue()
     other = tasks.echo.using(queue="other").enqueue()

@@ -6,11 +6,12 @@ import math
 import re
 from datetime import timedelta
 
-__all__ = ["micros", "seconds", "text"]
+__all__ = ["LONGEST", "micros", "seconds", "text"]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_ENDLESS = 10**300
-"""Beyond it an int does not become a float."""
+LONGEST = timedelta(days=36_500)
+"""More no clock of ours counts: neither an instant in microseconds nor what a thread waits for."""
+_LONGEST = LONGEST.total_seconds()
 _TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 
 
@@ -19,17 +20,17 @@ def seconds(value: object, name: str = "duration") -> float:
     A duration in seconds, from a number of seconds, a timedelta, or a text like ``90s``, ``5m``, ``6h``, ``7d``.
 
     Raises:
-        ValueError: naming *name*, for anything else, and for a negative or endless one.
+        ValueError: naming *name*, for anything else, and for one that is negative or longer than `LONGEST`.
     """
     result = math.nan
     if isinstance(value, timedelta):
         result = value.total_seconds()
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        result = float(value) if abs(value) < _ENDLESS else math.inf
+        result = float(value) if abs(value) <= _LONGEST else math.inf
     elif isinstance(value, str) and (found := _TEXT.fullmatch(value.strip())):
         result = float(found[1]) * _UNITS.get(found[2], 1)
-    if not 0 <= result < math.inf:
-        msg = f"{name}={value!r}: give seconds, a timedelta, or a text like '90s', '5m', '6h' or '7d'"
+    if not 0 <= result <= _LONGEST:
+        msg = f"{name}={value!r}: give seconds, a timedelta, or a text like '90s', '5m', '6h' or '7d' (at most 36500d)"
         raise ValueError(msg)
     return result
 

@@ -37,7 +37,7 @@ __all__ = [
     "serialized",
 ]
 
-_TIMES = ("received_at", "started_at", "ended_at")
+_TIMES = ("due", "received_at", "started_at", "ended_at")
 _OP_TIMES = ("started_at", "exec_at", "ended_at")
 _PLAIN = ("queue", "attempt", "requester", "definition", "machine", "logtail", "options")
 
@@ -125,7 +125,6 @@ def serialized(row: JobRow, ops: Sequence[Op]) -> dict[str, Any]:
     return {
         "id": row.id,
         **{name: getattr(row, name) for name in _PLAIN},
-        "due": _text(from_micros(row.due)),
         **{name: _text(from_micros(getattr(row, name))) for name in _TIMES},
         "ops": [_op_state(op) for op in ops],
     }
@@ -140,7 +139,6 @@ def restored(state: Mapping[str, Any]) -> tuple[JobRow, list[Op]]:
             setattr(row, name, state[name])
     for name in _TIMES:
         setattr(row, name, _micros(state.get(name)))
-    row.due = _micros(state.get("due")) or row.received_at or 0
     row.op_count = len(ops)
     row.task = ops[0].task if ops else ""
     row.log_serial = max((entry.serial for op in ops for entry in op.log), default=0)

@@ -23,6 +23,7 @@ __all__ = ["AttemptRow", "Finish", "GiveBack", "Jobs", "as_read", "json_text"]
 
 _encoder = msgspec.json.Encoder()
 _PROMOTED_AT_ONCE = 5000
+_LARGEST_ID = 2**63 - 1
 
 
 def json_text(value: object) -> str:
@@ -87,7 +88,7 @@ class Jobs:
 
     def get(self, tx: Transaction, id: int) -> JobRow:
         """The row of a job. Raises `UnknownJob`."""
-        return _only(tx.fetch(self.sql.get, {"id": id}), id)
+        return _only(tx.fetch(self.sql.get, {"id": id}) if abs(id) <= _LARGEST_ID else [], id)
 
     def lock(self, tx: Transaction, id: int, *, with_parents: bool = False) -> JobRow:
         """

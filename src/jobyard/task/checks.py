@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn, TypeVar
 
 from jobyard.errors import BadArguments
-from jobyard.model.durations import micros, seconds
+from jobyard.model.durations import LONGEST, micros, seconds
 from jobyard.model.job import Job
 from jobyard.model.newjob import SUCCESS, accepted_bits
 from jobyard.model.references import Reference
@@ -184,7 +184,7 @@ def due(value: Any, option: str) -> datetime | timedelta:
     """An instant without a doubt, or a wait."""
     if isinstance(value, datetime) and value.utcoffset() is not None:
         return value
-    if isinstance(value, timedelta) and value >= timedelta(0):
+    if isinstance(value, timedelta) and timedelta(0) <= value <= LONGEST:
         return value
     advice = "give a datetime with a time zone, such as datetime.now(UTC) + timedelta(hours=1), or a timedelta from now"
     _refuse(value, option, advice)

@@ -14,6 +14,9 @@ from jobyard.store.filters import JobFilter
 
 __all__ = ["group", "groups", "instant", "job_filter", "limit", "several", "statuses"]
 
+_MOST = 2**63 - 1
+"""The largest number that databases know."""
+
 _COUNTED = ("queue", "status", "task", "definition", "requester", "priority")
 
 
@@ -50,7 +53,7 @@ def limit(given: int | None) -> int | None:
     if given is not None and (isinstance(given, bool) or not isinstance(given, int) or given < 0):
         msg = f"limit={given!r}: give the most that may come back, or None for all"
         raise BadArguments(msg)
-    return given
+    return given if given is None else min(given, _MOST)
 
 
 def statuses(given: Status | str | Collection[Status | str] | None) -> tuple[Status, ...] | None:

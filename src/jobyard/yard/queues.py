@@ -83,6 +83,7 @@ class QueueList:
         return info
 
     def _change(self, kind: str, name: str, **state: bool) -> QueueInfo:
+        checks.name(name, "queue")
         now = self._store.now()
         with self._store.transaction() as tx:
             self._store.queues.change(tx, name, **state)
@@ -103,6 +104,7 @@ def set_options(store: Store, name: str, given: Mapping[str, Any], user: str | N
     }
     if not changes:
         return
+    checks.name(name, "queue")
     with store.transaction() as tx:
         before = store.queues.get(tx, name)
         after = store.queues.change(tx, name, **changes)
