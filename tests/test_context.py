@@ -123,14 +123,14 @@ def test_heartbeats_travel_at_once_and_the_last_with_the_outcome():
     def work() -> None:
         ctx.heartbeat("first\nlines")
         release.wait(10)
-        ctx.heartbeat("last lines")
+        ctx.heartbeat("last lines\0")
 
     with hosting(work) as (host, ear):
         host.run([run("work")])
         eventually(lambda: ear.of(Beat))
         release.set()
 
-        assert ear.outcome().logtail == "last lines"
+        assert ear.outcome().logtail == "last lines\\x00"
     assert [beat.logtail for beat in ear.of(Beat)] == ["first\nlines"]
 
 

@@ -33,6 +33,7 @@ from jobyard.model.newjob import options_of
 from jobyard.model.outcome import Decision
 from jobyard.model.rows import JobRow
 from jobyard.model.states import FINAL, HELD, STATUSES, Status
+from jobyard.model.text import escape
 from jobyard.store import Store
 from jobyard.store.driver import Transaction
 from jobyard.store.jobs import as_read
@@ -169,7 +170,7 @@ class Workflow:
         with self._store.transaction() as tx:
             now = self._store.now()
             row = self._held(tx, job, now, epoch)
-            self._store.jobs.beat(tx, row.id, row.epoch, logtail, now)
+            self._store.jobs.beat(tx, row.id, row.epoch, escape(logtail), now)
         return self._fresh(job)
 
     def finish_job(

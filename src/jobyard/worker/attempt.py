@@ -11,6 +11,7 @@ from jobyard.context import Finish, Parent
 from jobyard.errors import CancelJob, StaleRun
 from jobyard.model.messages import Beat, Deadline, Lines, LogLine, Outcome, Reply, Run, StackTaken, Upstream
 from jobyard.model.progress import Group, ProgressBook
+from jobyard.model.text import escape
 from jobyard.model.traceback import capture_stack, encode
 from jobyard.worker.calls import refusal
 from jobyard.worker.capture import LogBook, PrintBuffer, printed_line
@@ -127,7 +128,7 @@ class Attempt:
         self._spoke()
 
     def beat(self, logtail: str) -> None:
-        self.logtail = logtail
+        self.logtail = escape(logtail)
         self._beat = True
         self._spoke()
 
