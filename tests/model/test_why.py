@@ -59,6 +59,7 @@ def test_reasons(known: Facts, kinds: list[str]) -> None:
         assert "shop:pack" in reason.text
         assert "images" in reason.text
         assert json.loads(json.dumps(reason.data)) == reason.data
+    assert [reason.text.endswith("The jobs lie in /srv/jobyard.db") for reason in found[-1:]] == [True] * bool(found)
 
 
 @pytest.mark.parametrize(

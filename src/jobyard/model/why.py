@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jobyard.model.instants import from_micros
@@ -95,8 +95,16 @@ def reasons(facts: Facts) -> list[Reason]:
     All that keeps the job from running now. Empty for one that runs or is final, and for one about to be claimed.
 
     A job that is not ready (suspended, waiting, not due) is told what makes it ready; what a ready one lacks (an open
-    queue, a worker that knows the task, a free slot) says nothing about a day that has not come.
+    queue, a worker that knows the task, a free slot) says nothing about a day that has not come. The last text ends
+    with the place of the jobs, as a worker that looks at another file is what people find out last.
     """
+    found = _found(facts)
+    if found:
+        found[-1] = replace(found[-1], text=f"{found[-1].text}. The jobs lie in {facts.store}")
+    return found
+
+
+def _found(facts: Facts) -> list[Reason]:
     match facts.status:
         case Status.SUSPENDED:
             return [_suspended(facts)]
@@ -164,7 +172,7 @@ def _not_taken(facts: Facts) -> Iterator[Reason]:
 def _no_worker(facts: Facts) -> Reason:
     online = [worker.name for worker in facts.workers if worker.online]
     others = f", only others are ({', '.join(online)})" if online else ""
-    text = f"{facts.subject} waits for a worker: none is online for the queue{others}. The jobs lie in {facts.store}"
+    text = f"{facts.subject} waits for a worker: none is online for the queue{others}"
     return Reason("no_worker", text, {"queue": facts.queue, "workers": online, "store": facts.store})
 
 
