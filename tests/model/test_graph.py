@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,7 +39,7 @@ def test_what_has_no_cycle_can_be_ordered_and_the_rest_has_one(pairs):
 
     for cycle in cycles(edges):
         assert cycle[0] == cycle[-1]
-        assert all(after in edges[before] for before, after in zip(cycle, cycle[1:], strict=False))
+        assert all(after in edges[before] for before, after in pairwise(cycle))
     if not cycles(edges):
         order = in_order(edges, edges)
         assert all(order.index(dep) < order.index(name) for name, deps in edges.items() for dep in deps)
