@@ -10,7 +10,7 @@ import pytest
 from tests.support import eventually
 from tests.worker.serving import serving
 
-from jobyard import BadArguments, BadResult, InvalidTransition, PayloadTooLarge, UsageError
+from jobyard import BadArguments, BadResult, InvalidTransition, PayloadTooLarge, UsageError, retval
 from jobyard.model.traceback import RemoteError
 from jobyard.testing import run_now
 
@@ -191,6 +191,66 @@ def test_a_result_that_cannot_be_stored_leaves_the_build_unfinished(builds):
     assert not builds.get_build(id)["finished"]
     builds.finish_build(id, retval=[1])
     assert builds.get_build(id)["retval"] == [1]
+
+
+def test_a_result_that_comes_by_hand_has_nothing_to_do_with_the_annotations_of_the_task(yard, builds):
+    @yard.task(name="job")
+    def job() -> dict[str, list[int]]:
+        raise AssertionError
+
+    id = builds.create_build("job")
+    builds.finish_build(id, retval=(1, 2))
+
+    assert (builds.get_build(id)["retval"], yard.job(id).result) == ((1, 2), (1, 2))
+
+
+def test_a_build_by_hand_stands_beside_the_recurrence_of_its_definition(yard, builds, clock):
+    yard.task(name="t")(lambda: None)
+    definition = yard.definitions.add("a", "t", every=3600)
+    run_now(yard)
+    due, began = definition.job.due, clock.now()
+    clock.advance(60)
+
+    failed, good = builds.create_build("a"), builds.create_build("a")
+    builds.finish_build(failed, success=False)
+    builds.finish_build(good)
+    definition.refresh()
+
+    assert (definition.failures, definition.job.due, definition.last_successful) == (
+        0,
+        due,
+        began + timedelta(minutes=1),
+    )
+    assert [result.job.id for result in definition.results()][:2] == [good, failed]
+
+
+def test_builds_that_workers_run_are_builds_like_all_others(yard, builds):
+    @yard.task(name="t")
+    def t(rows: object = None) -> int:
+        return 5
+
+    yard.definitions.add("low", "t", state="draft")
+    yard.definitions.add("high", "t", [retval("low")], dependencies=["low"], title="High", state="draft")
+    high = yard.build("high", build_deps=True)
+    run_now(yard)
+    [low] = builds.get_job_builds("low")
+
+    build = builds.get_build(high.id)
+
+    assert (build["started"], build["finished"], build["success"], build["retval"]) == (True, True, True, 5)
+    assert (build["title"], build["config"]["dependency_builds"]) == ("High", {"low": low["id"]})
+    assert builds.get_latest_successful_build("high") == build
+
+
+def test_start_and_finish_are_in_the_audit_trail(yard, builds):
+    id = builds.create_build("job")
+    builds.start_build(id)
+    builds.finish_build(id)
+
+    assert [(event.kind, event.definition, event.user) for event in reversed(yard.events(job=id))] == [
+        ("start", "job", None),
+        ("finish", "job", "ann"),
+    ]
 
 
 def test_a_build_that_waits_for_another_starts_after_it(builds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 
 import pytest
 
@@ -81,6 +82,7 @@ def test_what_is_not_installed_says_so(bare_url):
         lambda s, id: s.finish_build(id),
         lambda s, id: s.report_build_progress(id, 1, 2),
         lambda s, id: s.get_build_progress_info(id),
+        lambda s, id: s.log_message(id, logging.LogRecord("a", 20, "p", 1, "m", (), None)),
     ],
 )
 def test_an_unknown_build_and_a_job_that_is_none_are_unknown(yard, builds, act):

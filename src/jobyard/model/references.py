@@ -40,6 +40,12 @@ class Retval(Reference):
     def as_retval(self) -> Retval:
         return self
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Retval) and (self.job, self.op, self.name) == (other.job, other.op, other.name)
+
+    def __hash__(self) -> int:
+        return hash((self.job, self.op, self.name))
+
     def __repr__(self) -> str:
         given = {"job": self.job, "op": self.op, "name": self.name}
         return f"retval({', '.join(f'{k}={v!r}' for k, v in given.items() if v is not None)})"

@@ -19,7 +19,6 @@ from jobyard.model.references import Ref, Retval
 from jobyard.model.rows import JobRow, OpRow
 from jobyard.model.states import FINAL, STATUSES, Status, op_statuses
 from jobyard.store import Store
-from jobyard.store.control import Effect
 from jobyard.store.driver import Transaction
 from jobyard.store.jobs import as_read
 from jobyard.task import Registry
@@ -28,6 +27,7 @@ from jobyard.yard.waiting import auntil, until
 if TYPE_CHECKING:
     from jobyard.model.traceback import RemoteError, StackTrace
     from jobyard.model.why import Reason
+    from jobyard.store.control import Effect
 
 __all__ = ["JobControl"]
 
@@ -60,7 +60,8 @@ class JobControl:
             with self._store.read() as tx:
                 rows = self._store.jobs.ops(tx, [row.id]).get(row.id, [])
         statuses = op_statuses(STATUSES[row.status], row.cursor, row.op_count)
-        return [self._op(op, status) for op, status in zip(rows, statuses, strict=True)]
+        by_hand = self._is_by_hand(row)
+        return [self._op(op, status, by_hand) for op, status in zip(rows, statuses, strict=True)]
 
     def log_entries(self, id: int, newer_than: int | None) -> list[LogEntry]:
         with self._store.read() as tx:
@@ -241,14 +242,22 @@ class JobControl:
         if effect.ready or effect.asked or effect.ended:
             self._store.driver.notify(everywhere=effect.ready, asked=effect.asked)
 
-    def _op(self, row: OpRow, status: Status) -> Op:
+    def _is_by_hand(self, row: JobRow) -> bool:
+        """Whether the result was returned by hand: then it is stored without the annotations of the task."""
+        if row.result is None or row.worker is not None:
+            return False
+        with self._store.read() as tx:
+            results = self._store.jobs.results(tx, [row.id])
+        return row.id in results and not results[row.id][0]
+
+    def _op(self, row: OpRow, status: Status, by_hand: bool) -> Op:
         args, kwargs = self._arguments(row)
         return Op.of_row(
             row,
             status,
             args,
             kwargs,
-            self._result(row.task, row.result),
+            self._codec.decode_any(row.result) if by_hand else self._result(row.task, row.result),
             self.error(row.error),
             lambda: [entry for entry in self.log_entries(row.job, None) if entry.op == row.index],
         )
