@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -71,7 +71,7 @@ class Definitions:
     def change(self, tx: Transaction, rows: Sequence[DefinitionRow], *, edges: bool = False) -> None:
         """Write rows that were read in this same transaction; with *edges* their dependencies too."""
         for row in rows:
-            tx.execute(self.sql.change, change_values(row))
+            tx.execute(self.sql.change, {field: getattr(row, field) for field in _CHANGES})
         if edges and rows:
             tx.execute(self.sql.delete_dependencies, {"names": _text([row.name for row in rows])})
             self._add_edges(tx, rows)
@@ -127,11 +127,6 @@ _CHANGES = (
     "state", "task", "recurring", "keep", "options", "failures", "failing_since", "last_started", "last_successful",
     "last_build", "last_build_at", "changed_at", "name",
 )  # fmt: skip
-
-
-def change_values(row: DefinitionRow) -> Mapping[str, object]:
-    """What ``change`` writes."""
-    return {field: getattr(row, field) for field in _CHANGES}
 
 
 def _text(value: object) -> str:

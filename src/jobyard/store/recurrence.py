@@ -8,7 +8,6 @@ overlap the start lets the key go, and the next job is made then. So no leader i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
@@ -29,7 +28,6 @@ from jobyard.model.references import Ref
 from jobyard.model.rows import JobRow
 from jobyard.model.schedule import due_of, next_slot
 from jobyard.model.states import CODES, STATUSES, Status
-from jobyard.store.definitions import change_values
 from jobyard.store.insert import Inserter, Stored
 from jobyard.store.plans import Batch, Plan, Query
 from jobyard.store.queues import queue_of
@@ -50,15 +48,14 @@ class End(NamedTuple):
     user: str | None = None
 
 
-@dataclass(slots=True)
-class _Work:
+class _Work(msgspec.Struct):
     """What is known in one transaction of the definitions that it touches."""
 
     now: int
     rows: dict[str, DefinitionRow]
     machines: Mapping[int, str]
-    events: list[tuple[Any, ...]] = field(default_factory=list)
-    changed: dict[str, DefinitionRow] = field(default_factory=dict)
+    events: list[tuple[Any, ...]] = msgspec.field(default_factory=list)
+    changed: dict[str, DefinitionRow] = msgspec.field(default_factory=dict)
     ready: bool = False
 
 
@@ -224,8 +221,8 @@ class Recurrence:
         return []
 
     def _flush(self, work: _Work) -> Plan[None]:
-        for row in work.changed.values():
-            yield Query(self._definitions.change, change_values(row))
+        if work.changed:
+            yield Batch(self._definitions.record, [_recorded(row) for row in work.changed.values()])
         if work.events:
             yield Batch(self._events.add, work.events)
 
@@ -275,6 +272,14 @@ def _slot(row: JobRow) -> int:
     """The time for which a job was made: a retry moves its due time ahead, and a request back."""
     slot = options_of(row.options).slot
     return row.due if slot is None else min(slot, row.due)
+
+
+def _recorded(row: DefinitionRow) -> tuple[Any, ...]:
+    """What ``record`` writes."""
+    return (
+        row.state, row.failures, row.failing_since, row.last_started, row.last_successful, row.last_build,
+        row.last_build_at, row.changed_at, row.name,
+    )  # fmt: skip
 
 
 def _pinned(ref: Ref, builds: Mapping[str, int]) -> Ref:

@@ -30,6 +30,14 @@ update main.definitions set
     last_build = :last_build, last_build_at = :last_build_at, changed_at = :changed_at
 where name = :name
 
+-- name: record
+-- What a run changes.
+update main.definitions set
+    state = :state, failures = :failures, failing_since = :failing_since, last_started = :last_started,
+    last_successful = :last_successful, last_build = :last_build, last_build_at = :last_build_at,
+    changed_at = :changed_at
+where name = :name
+
 -- name: delete
 delete from main.definitions where name = :name
 
