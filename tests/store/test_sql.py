@@ -30,6 +30,8 @@ HOT = {
     "progress": "put of",
     "events": "add",
     "queues": "get put",
+    "machines": "get lock add change beat jobs held offered offering start any_stale stale",
+    "files": "put get",
 }
 SORTED_BY_ITS_INDEX = ["claim", "candidates", "promote", "held_by", "of_queue_after", "prunable"]
 
@@ -58,7 +60,7 @@ def plan(store, statement):
 
 SMALL = re.compile(
     r"SCAN (\(subquery-\d+\)|(r|given|ready|json_each|CONSTANT|sqlite_sequence)\b"
-    r"|jobs USING .*INDEX jobs_(ready|held)\b)"
+    r"|(jobs|j) USING .*INDEX jobs_(ready|held)\b)"
 )
 """What may be read from end to end: what a statement makes up itself, the counter of ids, the unfinished alone."""
 
