@@ -10,7 +10,6 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from tests import postgres
-from tests.life.processes import Site
 from tests.support import eventually
 
 from jobyard.errors import StoreError

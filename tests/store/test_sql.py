@@ -19,7 +19,7 @@ from jobyard.store.sql import migrations, noun_names, parameters, statements
 HOT = {
     "jobs": (
         "reserve insert insert_unique insert_plain insert_one unique_holder let_unique_go get get_many "
-        "parents_for_update promote next_due claim claim_ids candidates any_ready finish give_back advance hold beat "
+        "parents_for_update promote next_due claim candidates any_ready finish give_back advance hold beat "
         "to_canceling change held_by expired lower_open_parents wake ops insert_ops change_op add_attempts attempts "
         "add_token token results of_queue_after rerank prunable count_due ready_queues"
     ),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -13,6 +15,7 @@ from jobyard.model.newjob import NewJob
 from jobyard.model.rows import JobRow, OpRow
 from jobyard.model.states import CODES
 from jobyard.store.driver import Row, Transaction
+from jobyard.store.hints import START, Hints, Place
 from jobyard.store.insert import Inserter, Stored
 from jobyard.store.plans import run
 from jobyard.store.recurrence import End, Recurrence
@@ -78,6 +81,7 @@ class Jobs:
         self.trail = named["events"]
         """For what is noted in the transaction that settles jobs."""
         self._dependencies = dependencies = named["dependencies"]
+        self._hints = Hints()
         self.inserter = Inserter(sql, dependencies, named["queues"])
         self.releaser = Releaser(sql, dependencies)
         self.recurrence = Recurrence(self.inserter, named)
@@ -159,20 +163,38 @@ class Jobs:
             queues: across all of which the claim order holds.
             tasks: JSON list of the names that the worker knows; jobs of others are passed over.
         """
-        who = {"worker": worker, "now": now}
-        if len(queues) == 1:
-            rows = tx.fetch(self.sql.claim, {**who, "queue": queues[0], "tasks": tasks, "limit": limit})
-        else:
-            best = self._best(tx, queues, tasks, limit)
-            rows = tx.fetch(self.sql.claim_ids, {**who, "ids": json_text([id for _, id in best])}) if best else []
-        claimed = sorted((JobRow(*row) for row in rows), key=_claim_order)
+        shares = {queues[0]: limit} if len(queues) == 1 else self._shares(tx, queues, tasks, limit)
+        values = {"tasks": tasks, "worker": worker, "now": now}
+        rows = [row for queue, share in shares.items() for row in self._claim(tx, queue, share, values)]
+        claimed = sorted(rows, key=_claim_order)
         if defined := [row for row in claimed if row.definition is not None]:
             run(self.recurrence.started(defined, now), tx)
         return claimed
 
-    def _best(self, tx: Transaction, queues: Sequence[str], tasks: str, limit: int) -> list[Row]:
-        each = [tx.fetch(self.sql.candidates, {"queue": queue, "tasks": tasks, "limit": limit}) for queue in queues]
-        return heapq.nsmallest(limit, (row for rows in each for row in rows))
+    def _claim(self, tx: Transaction, queue: str, limit: int, values: Mapping[str, Any]) -> list[JobRow]:
+        """The best of one queue, from where the hint says; if those are too few, from the start."""
+        key = (queue, values["tasks"])
+        began = time.monotonic()
+        place = self._hints.place(key, began)
+        after = {"after_rank": place.rank, "after_id": place.id}
+        found = tx.fetch(self.sql.claim, {**values, **after, "queue": queue, "limit": limit})
+        rows = sorted((JobRow(*row) for row in found), key=_claim_order)
+        ended = time.monotonic()
+        if place != START and len(rows) < limit:
+            self._hints.looked(key, place, [], ended, ended - began)
+            return rows + self._claim(tx, queue, limit - len(rows), values)
+        self._hints.looked(key, place, [Place(row.rank, row.id) for row in rows[-1:]], ended, ended - began)
+        return rows
+
+    def _shares(self, tx: Transaction, queues: Sequence[str], tasks: str, limit: int) -> dict[str, int]:
+        """How many of the best in all are in each queue: claimed there, no row is locked that is not taken."""
+        now = time.monotonic()
+        best = []
+        for queue in queues:
+            place = self._hints.place((queue, tasks), now)
+            values = {"queue": queue, "tasks": tasks, "limit": limit, "after_rank": place.rank, "after_id": place.id}
+            best += [(rank, id, queue) for rank, id in tx.fetch(self.sql.candidates, values)]
+        return Counter(queue for _, _, queue in heapq.nsmallest(limit, best))
 
     def finish(self, tx: Transaction, ends: Sequence[Finish], now: int) -> set[int]:
         """End held jobs; returns the ids of those that were still held by the epoch given."""

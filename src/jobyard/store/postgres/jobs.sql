@@ -144,10 +144,11 @@ with recursive ready (queue) as (
 select queue from ready where queue is not null
 
 -- name: claim
--- Candidates are chosen apart and once, so that no plan can take more than the limit.
+-- Candidates are chosen apart and once, so that no plan can take more than the limit. after_rank and after_id: see
+-- hints.py.
 with candidates as materialized (
     select id from main.jobs
-    where queue = :queue and status = 1
+    where queue = :queue and status = 1 and (rank, id) > (:after_rank, :after_id)
         and task = any(array(select value from json_array_elements_text(:tasks::text::json)))
     order by rank, id limit :limit for no key update skip locked)
 update main.jobs set
@@ -159,17 +160,9 @@ returning *
 
 -- name: candidates
 select rank, id from main.jobs
-where queue = :queue and status = 1
+where queue = :queue and status = 1 and (rank, id) > (:after_rank, :after_id)
     and task = any(array(select value from json_array_elements_text(:tasks::text::json)))
-order by rank, id limit :limit for no key update skip locked
-
--- name: claim_ids
-update main.jobs set
-    status = 4, epoch = epoch + 1, attempt = attempt + 1, worker = :worker, started_at = :now, exec_at = null,
-    ended_at = null, machine = null, heartbeat = null, logtail = null,
-    unique_key = case when unique_until = 0 then null else unique_key end
-where id = any(array(select value::bigint from json_array_elements_text(:ids::text::json))) and status = 1
-returning *
+order by rank, id limit :limit
 
 -- name: any_ready
 select exists (

@@ -135,22 +135,16 @@ update jobs set
     unique_key = case when unique_until = 0 then null else unique_key end
 where id in (
     select id from jobs
-    where queue = :queue and status = 1 and task in (select value from json_each(:tasks))
+    where queue = :queue and status = 1 and (rank, id) > (:after_rank, :after_id)
+        and task in (select value from json_each(:tasks))
     order by rank, id limit :limit)
 returning *
 
 -- name: candidates
 select rank, id from jobs
-where queue = :queue and status = 1 and task in (select value from json_each(:tasks))
+where queue = :queue and status = 1 and (rank, id) > (:after_rank, :after_id)
+    and task in (select value from json_each(:tasks))
 order by rank, id limit :limit
-
--- name: claim_ids
-update jobs set
-    status = 4, epoch = epoch + 1, attempt = attempt + 1, worker = :worker, started_at = :now, exec_at = null,
-    ended_at = null, machine = null, heartbeat = null, logtail = null,
-    unique_key = case when unique_until = 0 then null else unique_key end
-where id in (select value from json_each(:ids)) and status = 1
-returning *
 
 -- name: any_ready
 select exists (
