@@ -95,6 +95,12 @@ def test_arguments_that_do_not_fit_a_known_task_are_refused(yard, builds):
     assert list(builds.get_job_builds("job")) == []
 
 
+def test_a_build_that_says_nothing_of_a_call_is_a_record_also_under_the_name_of_a_task(yard, builds):
+    yard.task(name="t")(lambda n: n)
+
+    assert builds.get_build(builds.create_build("t"))["config"] == {}
+
+
 @pytest.mark.parametrize(
     "config",
     [

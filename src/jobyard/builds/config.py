@@ -31,6 +31,7 @@ __all__ = ["Configs"]
 T = TypeVar("T")
 
 _PINS = "dependency_builds"
+_OF_A_CALL = {"task", "function", "args", "kwargs"}
 
 
 def _create_build(config: Any) -> None:
@@ -70,26 +71,9 @@ class Configs:
             BadArguments: naming the key that is wrong.
         """
         whole = {**config, **more}
-        task = self._task_name(job_id, whole)
-        args, kwargs = _arguments(whole)
-        signature = self._tasks.get(task).signature if task in self._tasks else _ANY
-        text, refs = self._codec.encode_arguments(signature, args, kwargs, self._max_payload)
-        job = NewJob(
-            ops=[NewOp(task, text, refs)],
-            queue=_option(whole, "queue", checks.name) or self._says(task, "queue") or "default",
-            priority=_option(whole, "priority", checks.priority, self._says(task, "priority")),
-            definition=job_id,
-            requester=self._user,
-            options=JobOptions(
-                title=_option(whole, "title", checks.title, self._says(task, "title")),
-                retry=_option(whole, "retry", checks.retry),
-                timeout=_option(whole, "timeout", checks.positive_duration),
-            ),
-        )
-        self._beat(job, whole)
         cleanup = whole.get("cleanup", whole.get("cleanup_function"))
         return NewBuild(
-            job,
+            self._job(job_id, whole),
             _option(whole, "dependencies", checks.names) or (),
             _pins(whole.get(_PINS)),
             config=self._stored(whole),
@@ -117,6 +101,31 @@ class Configs:
         if details.dependency_builds is not None:
             config[_PINS] = dict(details.dependency_builds)
         return config
+
+    def _job(self, job_id: str, config: Mapping[str, Any]) -> NewJob:
+        task = self._task_name(job_id, config)
+        job = NewJob(
+            ops=[self._op(task, config)],
+            queue=_option(config, "queue", checks.name) or self._says(task, "queue") or "default",
+            priority=_option(config, "priority", checks.priority, self._says(task, "priority")),
+            definition=job_id,
+            requester=self._user,
+            options=JobOptions(
+                title=_option(config, "title", checks.title, self._says(task, "title")),
+                retry=_option(config, "retry", checks.retry),
+                timeout=_option(config, "timeout", checks.positive_duration),
+            ),
+        )
+        self._beat(job, config)
+        return job
+
+    def _op(self, task: str, config: Mapping[str, Any]) -> NewOp:
+        """The call; of a configuration that says nothing of one, nothing is asked either."""
+        is_known = task in self._tasks and config.keys() & _OF_A_CALL
+        signature = self._tasks.get(task).signature if is_known else _ANY
+        args, kwargs = _arguments(config)
+        text, refs = self._codec.encode_arguments(signature, args, kwargs, self._max_payload)
+        return NewOp(task, text, refs)
 
     def _of_recipe(self, name: str, recipe: Recipe) -> dict[str, Any]:
         usual: dict[str, Any] = {"args": [], "kwargs": {}, "dependencies": [], "notes": None, "protected": False}
