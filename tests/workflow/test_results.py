@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
-from jobyard import PreconditionFailed
+from jobyard import AsyncYard, PreconditionFailed
 
 
 @pytest.fixture
@@ -44,6 +45,18 @@ def test_the_next_job_is_automatic_again(yard, clock, kernel):
 
     assert (kernel.job.due, kernel.job.requester) == (due + timedelta(hours=6), None)
     assert yard.definitions.get("kernel").last_successful == clock.now()
+
+
+def test_a_definition_is_overdue_from_its_due_time_until_it_starts(yard, clock, kernel):
+    assert kernel.overdue
+
+    job = yard.workflow.start_job(kernel.job, "m1")
+    assert not kernel.overdue
+
+    yard.workflow.finish_job(job, "success")
+    assert not kernel.overdue
+    clock.advance(6 * 3600)
+    assert kernel.overdue
 
 
 def test_a_running_job_outlives_the_pause_of_its_definition(yard, kernel):
@@ -109,3 +122,20 @@ def test_the_audit_trail_tells_the_whole_story(yard, clock, kernel):
         ("kill", None, "m2"),
         ("finish", None, "m2"),
     ]
+
+
+def test_the_same_awaited(yard, kernel):
+    async def main():
+        awaited = AsyncYard(yard)
+        await awaited.workflow.request_job(kernel.job, "bob")
+        job = await awaited.workflow.get_job_for_machine("m1", 1)
+        assert await awaited.workflow.get_job_for_machine("m1", 1) is None
+        assert (await awaited.machines.get("m1")).jobs == [job]
+        await awaited.workflow.update_heartbeat(job, "half")
+        await awaited.machines.quiesce("m1")
+        return await awaited.workflow.finish_job(job, "success")
+
+    job = asyncio.run(main())
+
+    assert (job.status, job.logtail, job.requester) == ("succeeded", "half", "bob")
+    assert yard.machines.get("m1").state == "offline"

@@ -11,8 +11,10 @@ from datetime import timedelta
 import pytest
 
 from jobyard import NO_CHANGE, AsyncJob, AsyncYard, BadArguments, InvalidTransition, Job, WaitTimeout, Worker, Yard
-from jobyard.aio import AsyncQueues, AsyncWorker
+from jobyard.aio import AsyncMachines, AsyncQueues, AsyncWorker, AsyncWorkflow
 from jobyard.testing import run_now
+from jobyard.workflow import Workflow
+from jobyard.yard.machines import MachineList
 from jobyard.yard.queues import QueueList
 
 WITHOUT_TWINS = {"at", "control", "enqueue_new", "link", "process_started", "process_stopped", "max_payload"}
@@ -35,8 +37,14 @@ def parameters(function):
 
 @pytest.mark.parametrize(
     ("sync", "awaited"),
-    [(Yard, AsyncYard), (Job, AsyncJob), (QueueList, AsyncQueues)],
-    ids=["yard", "job", "queues"],
+    [
+        (Yard, AsyncYard),
+        (Job, AsyncJob),
+        (QueueList, AsyncQueues),
+        (MachineList, AsyncMachines),
+        (Workflow, AsyncWorkflow),
+    ],
+    ids=["yard", "job", "queues", "machines", "workflow"],
 )
 def test_both_have_the_same_verbs_with_the_same_parameters(sync, awaited):
     ours, theirs = verbs(sync), verbs(awaited)

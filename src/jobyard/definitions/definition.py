@@ -211,6 +211,12 @@ class Definition:
         return self._home.job_of(self.name)
 
     @property
+    def overdue(self) -> bool:
+        """Whether its next job is due, and nobody has begun with it."""
+        job = self.job
+        return job is not None and job.status is Status.QUEUED
+
+    @property
     def next_due(self) -> datetime | None:
         """When its next job is due."""
         job = self.job

@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Generic, Literal, Self, TypeVar, Unpack
+from typing import Any, Literal, Self, TypeVar, Unpack
 
+from jobyard.aio.job import AsyncJob
+from jobyard.aio.machines import AsyncMachines
+from jobyard.aio.workflow import AsyncWorkflow
 from jobyard.config import Settings
 from jobyard.model.audit import Event
 from jobyard.model.events import Happening
 from jobyard.model.job import Job
-from jobyard.model.newjob import JobOptions, NewJob
-from jobyard.model.op import Attempt, LogEntry, Op
-from jobyard.model.progress import Progress
-from jobyard.model.references import Reference, Retval
+from jobyard.model.newjob import NewJob
+from jobyard.model.op import Op
 from jobyard.model.retry import Retry
 from jobyard.model.states import Status
-from jobyard.model.traceback import RemoteError, StackTrace
-from jobyard.model.why import Reason
 from jobyard.store.prune import Pruned
 from jobyard.task import CallKeywords, Decorator, Duration
 from jobyard.worker import Summary, Worker
@@ -34,7 +33,7 @@ from jobyard.yard.changes import NoChange, change_of
 from jobyard.yard.queues import UNSET
 from jobyard.yard.waiting import auntil, still_running
 
-__all__ = ["AsyncJob", "AsyncQueues", "AsyncWorker", "AsyncYard"]
+__all__ = ["AsyncQueues", "AsyncWorker", "AsyncYard"]
 
 R = TypeVar("R")
 H = TypeVar("H", bound=Happening)
@@ -42,138 +41,6 @@ F = TypeVar("F", bound=Callable[[], object])
 _FOUND = TypeVar("_FOUND")
 
 _in_thread = asyncio.to_thread
-
-
-class AsyncJob(Reference, Generic[R]):
-    """
-    A `Job` whose verbs are awaited; ``await job`` waits for its end.
-
-    The attributes are those of the job, which is a snapshot. For a job of several ops, `ops`, and for any job
-    `attempts`, `progress`, `worker`, `machine` and `heartbeat`, take a short read of the store.
-
-    Args:
-        job: such as ``await task.aenqueue(...)`` gives, whose own async verbs have a leading ``a``.
-    """
-
-    __slots__ = ("job",)
-
-    id: int
-    status: Status
-    priority: int
-    queue: str
-    ops: list[Op]
-    options: JobOptions
-    title: str
-    tags: tuple[str, ...]
-    attempt: int
-    epoch: int
-    attempts: list[Attempt]
-    due: datetime
-    requester: str | None
-    definition: str | None
-    received_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    worker: str | None
-    machine: str | None
-    heartbeat: datetime | None
-    logtail: str | None
-    log_serial: int
-    progress: list[Progress]
-    error: RemoteError | None
-    existing: bool
-    yard: Any
-
-    def __init__(self, job: Job[R]) -> None:
-        self.job = job
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in AsyncJob.__annotations__:
-            msg = f"{type(self).__name__!r} object has no attribute {name!r}"
-            raise AttributeError(msg)
-        return getattr(self.job, name)
-
-    @property
-    def result(self) -> R:
-        """See `Job.result`."""
-        return self.job.result
-
-    @classmethod
-    def restore(cls, state: Mapping[str, Any], yard: AsyncYard | Yard | None = None) -> AsyncJob[Any]:
-        return AsyncJob(Job.restore(state, yard.yard if isinstance(yard, AsyncYard) else yard))
-
-    async def serialize(self) -> dict[str, Any]:
-        return await _in_thread(self.job.serialize)
-
-    async def calc_status(self) -> Status:
-        return await _in_thread(self.job.calc_status)
-
-    async def calc_priority(self) -> int:
-        return await _in_thread(self.job.calc_priority)
-
-    async def get_log_entries(self, newer_than: int | None = None) -> list[LogEntry]:
-        return await _in_thread(self.job.get_log_entries, newer_than)
-
-    async def get_info(self, fields: Sequence[str]) -> list[Any]:
-        return await _in_thread(self.job.get_info, fields)
-
-    async def mark_unfinished_ops(self, status: Status | str, result: Any = None) -> None:
-        await _in_thread(self.job.mark_unfinished_ops, status, result)
-
-    async def finalize(self) -> None:
-        await _in_thread(self.job.finalize)
-
-    async def cancel(self) -> tuple[bool, str]:
-        return await _in_thread(self.job.cancel)
-
-    async def change_priority(self, priority: int) -> tuple[bool, str]:
-        return await _in_thread(self.job.change_priority, priority)
-
-    async def refresh(self) -> AsyncJob[R]:
-        await _in_thread(self.job.refresh)
-        return self
-
-    async def wait(self, timeout: float | None = None) -> AsyncJob[R]:
-        await self.job.await_(timeout)
-        return self
-
-    async def retry(self) -> AsyncJob[R]:
-        await _in_thread(self.job.retry)
-        return self
-
-    async def suspend(self) -> AsyncJob[R]:
-        await _in_thread(self.job.suspend)
-        return self
-
-    async def resume(self) -> AsyncJob[R]:
-        await _in_thread(self.job.resume)
-        return self
-
-    async def run_now(self) -> AsyncJob[R]:
-        await _in_thread(self.job.run_now)
-        return self
-
-    async def why(self) -> list[Reason]:
-        return await _in_thread(self.job.why)
-
-    async def stack(self, timeout: float = 5.0) -> StackTrace:
-        trace: StackTrace = await _in_thread(self.job.stack, timeout)
-        return trace
-
-    def as_retval(self) -> Retval:
-        return self.job.as_retval()
-
-    def __await__(self) -> Generator[Any, None, AsyncJob[R]]:
-        return self.wait().__await__()
-
-    def __eq__(self, other: object) -> bool:
-        return self.job == (other.job if isinstance(other, AsyncJob) else other)
-
-    def __hash__(self) -> int:
-        return hash(self.job)
-
-    def __repr__(self) -> str:
-        return f"<Async{repr(self.job)[1:]}"
 
 
 class AsyncQueues:
@@ -248,6 +115,8 @@ class AsyncYard:
             raise TypeError(msg)
         self.yard = yard if isinstance(yard, Yard) else Yard(yard, **settings)
         self.queues = AsyncQueues(self.yard)
+        self.machines = AsyncMachines(self.yard)
+        self.workflow = AsyncWorkflow(self.yard)
 
     @property
     def task(self) -> Decorator:
