@@ -98,6 +98,42 @@ class TestLostReplies:
         assert len(put(far)) == 1
 
 
+class TestSilence:
+    def test_packets_that_are_swallowed_are_noticed(self, far, proxy):
+        put(far)
+        proxy.swallow = True
+        began = time.monotonic()
+
+        with pytest.raises(StoreUnavailable):
+            put(far)
+
+        assert time.monotonic() - began < 15
+        proxy.swallow = False
+        assert len(put(far)) == 1
+
+    def test_a_long_wait_for_a_lock_is_no_silence(self, url, clock, store):
+        [id] = put(store)
+        other = open_store(url, busy_timeout=30, clock=clock)
+        began, done = threading.Event(), []
+
+        def wait():
+            with other.transaction() as tx:
+                began.set()
+                done.append(other.jobs.lock(tx, id).id)
+
+        waiting = threading.Thread(target=wait)
+        with store.transaction() as tx:
+            store.jobs.lock(tx, id)
+            waiting.start()
+            began.wait(10)
+            waiting.join(8)
+            assert done == []
+        waiting.join(10)
+        other.close()
+
+        assert done == [id]
+
+
 def test_a_connection_that_died_while_idle_is_not_given_out(store, url):
     put(store)
     kill_all(url)

@@ -25,6 +25,7 @@ from jobyard.store.postgres.listener import Listener
 from jobyard.store.postgres.pool import Pool
 from jobyard.store.postgres.statement import numbered, qualified
 from jobyard.store.postgres.transaction import PostgresTransaction
+from jobyard.store.postgres.watch import Watch
 
 __all__ = ["PostgresDriver", "Target"]
 
@@ -32,6 +33,8 @@ _log = logging.getLogger("jobyard.store")
 _REST_AGAIN = 4.0
 """Seconds after which a mark is left again, since the one before may be gone although nobody was told."""
 _ASK_AGAIN = 0.1
+_PROBE = 5
+"""Seconds in which another connection must come about, or the server counts as gone."""
 _TAKE_MARKS = """
 with found as materialized (
     select listener, heed from main.idle where heed <= :heed for update skip locked),
@@ -68,7 +71,7 @@ class PostgresDriver:
         self._size = size
         self._clock = Clock()
         self._location = _without_password(target)
-        settings = "" if target.prepare else f", {target.settings(local=True)}"
+        settings = "" if target.prepare else f", {target.settings}"
         self._write = ("begin isolation level read committed", f"select pg_current_xact_id(){settings}")
         self._read = ("begin isolation level repeatable read read only", f"select null{settings}")
         self._place: Row | None = None
@@ -148,7 +151,7 @@ class PostgresDriver:
     @contextmanager
     def _transaction(self, begin: tuple[str, ...], *, priority: bool = False) -> Iterator[PostgresTransaction]:
         with self._connection(priority=priority) as connection:
-            transaction = PostgresTransaction(connection, self.schema, self.location, begin)
+            transaction = PostgresTransaction(connection, self._watch, self.schema, self.location, begin)
             try:
                 yield transaction
             except BaseException:
@@ -196,7 +199,8 @@ class PostgresDriver:
         """One statement that is a transaction of its own."""
         text, names = numbered(statement, self.schema)
         with self._connection() as connection:
-            cursor = RawCursor(connection).execute(text, [params[name] for name in names])
+            with self._watch.over(connection):
+                cursor = RawCursor(connection).execute(text, [params[name] for name in names])
             return cursor.fetchall() if cursor.description else []
 
     @contextmanager
@@ -205,23 +209,28 @@ class PostgresDriver:
         try:
             with self._pool.connection(priority=priority) as connection:
                 if self._clock.is_stale:
-                    self._clock.measure(connection)
+                    self._measure(connection)
                 yield connection
         except psycopg.Error as error:
             raise translated(error, self.location) from error
 
     def _connect(self) -> Connection:
         connection = self._target.connect()
-        self._clock.measure(connection)
+        self._measure(connection)
         return connection
+
+    def _measure(self, connection: Connection) -> None:
+        with self._watch.over(connection):
+            self._clock.measure(connection)
 
     def _start(self) -> None:
         self._pid = os.getpid()
+        self._watch = Watch(lambda: self._target.connect(_PROBE), direct=self._target.prepare)
         self._pool = Pool(self._connect, self._location, size=self._size, timeout=self._target.busy_timeout)
         self._name = secrets.token_hex(8)
         self._marking = threading.Lock()
         self._marked: dict[Heed, float] = {}
-        self._listener = Listener(self._target, self.channel, self._marked.clear, serve=self.notifies)
+        self._listener = Listener(self._target, self._watch, self.channel, self._marked.clear, serve=self.notifies)
 
     def _forget_the_parents(self) -> None:
         if self._pid != os.getpid():

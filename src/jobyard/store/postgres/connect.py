@@ -37,21 +37,25 @@ class Target:
     prepare: bool
     busy_timeout: float
 
-    def connect(self) -> psycopg.Connection:
-        """A connection in autocommit. Raises psycopg's errors."""
+    def connect(self, timeout: int | None = None) -> psycopg.Connection:
+        """A connection in autocommit, within *timeout* seconds. Raises psycopg's errors."""
         given = psycopg.conninfo.conninfo_to_dict(self.conninfo)
-        defaults = {key: value for key, value in _DEFAULTS.items() if key not in given}
+        parts = {**_DEFAULTS, **given}
+        if timeout is not None:
+            parts["connect_timeout"] = timeout
+        if self.prepare:  # it lasts as long as the connection, and costs no round trip
+            settings = " ".join(f"-c {name}={value}" for name, value in self._values())
+            parts["options"] = f"{settings} {given.get('options', '')}"
         threshold = 1 if self.prepare else None
-        connection = psycopg.connect(self.conninfo, autocommit=True, prepare_threshold=threshold, **defaults)
+        connection = psycopg.connect("", autocommit=True, prepare_threshold=threshold, **parts)
         connection.prepared_max = 300
         connection.adapters.register_dumper(int, Int8Dumper)  # one type for all ints, so one plan for a statement
-        if self.prepare:
-            connection.execute(f"select {self.settings(local=False)}")
         return connection
 
-    def settings(self, *, local: bool) -> str:
-        """The columns of a select that sets what a connection, or with *local* a transaction, goes by."""
-        return ", ".join(f"set_config('{name}', '{value}', {str(local).lower()})" for name, value in self._values())
+    @property
+    def settings(self) -> str:
+        """The columns of a select that sets what a transaction goes by, where a connection has no memory."""
+        return ", ".join(f"set_config('{name}', '{value}', true)" for name, value in self._values())
 
     def _values(self) -> list[tuple[str, str]]:
         return [

@@ -19,6 +19,7 @@ from collections.abc import Callable
 import psycopg
 
 from jobyard.store.postgres.connect import Target
+from jobyard.store.postgres.watch import Watch
 
 __all__ = ["Listener"]
 
@@ -38,8 +39,9 @@ class Listener:
         serve: False for a server, or pooler, that cannot notify.
     """
 
-    def __init__(self, target: Target, channel: str, heard: Callable[[], None], *, serve: bool) -> None:
+    def __init__(self, target: Target, watch: Watch, channel: str, heard: Callable[[], None], *, serve: bool) -> None:
         self._target = target
+        self._watch = watch
         self._channel = channel
         self._heard = heard
         self._serves = serve
@@ -57,7 +59,7 @@ class Listener:
         with self._lock:
             self._callbacks = [*self._callbacks, callback]
             if self._serves and self._thread is None:
-                self._thread = _Thread(self._target, self._channel, self._wake)
+                self._thread = _Thread(self._target, self._watch, self._channel, self._wake)
                 self._thread.start()
         return lambda: self._forget(callback)
 
@@ -90,10 +92,11 @@ class Listener:
 class _Thread(threading.Thread):
     """Listens until it is stopped, over as many connections as it takes."""
 
-    def __init__(self, target: Target, channel: str, wake: Callable[[], None]) -> None:
+    def __init__(self, target: Target, watch: Watch, channel: str, wake: Callable[[], None]) -> None:
         super().__init__(name="jobyard-listen", daemon=True)
         self.is_on = False
         self._target = target
+        self._watch = watch
         self._channel = channel
         self._wake = wake
         self._stopping = threading.Event()
@@ -110,7 +113,8 @@ class _Thread(threading.Thread):
         while not self._stopping.is_set():
             try:
                 with self._target.connect() as connection:
-                    connection.execute(f'listen "{self._channel}"')
+                    with self._watch.over(connection):
+                        connection.execute(f'listen "{self._channel}"')
                     self.is_on = True
                     failures = 0
                     self._wake()  # what happened while nobody listened
@@ -128,7 +132,8 @@ class _Thread(threading.Thread):
         while not self._stopping.is_set():
             ready, _, _ = select.select([connection.fileno(), self._stopped.fileno()], [], [], _PING)
             if not ready:
-                connection.execute("select 1")
+                with self._watch.over(connection):
+                    connection.execute("select 1")
             connection.pgconn.consume_input()
             if _drained(connection):
                 self._wake()

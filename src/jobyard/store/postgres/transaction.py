@@ -14,6 +14,7 @@ from psycopg.rows import tuple_row
 from jobyard.store.driver import Params, Row
 from jobyard.store.postgres.faults import translated
 from jobyard.store.postgres.statement import batched, numbered
+from jobyard.store.postgres.watch import Watch
 
 __all__ = ["PostgresTransaction"]
 
@@ -29,8 +30,9 @@ class PostgresTransaction:
         begin: what opens it; the last of these gives the server's number for it, unless it is read-only.
     """
 
-    def __init__(self, connection: Connection, schema: str, location: str, begin: Sequence[str]) -> None:
+    def __init__(self, connection: Connection, watch: Watch, schema: str, location: str, begin: Sequence[str]) -> None:
         self._connection = connection
+        self._watch = watch
         self._schema = schema
         self._location = location
         self._begin = begin
@@ -62,13 +64,14 @@ class PostgresTransaction:
         try:
             if self.begun:
                 self._execute("commit")
-            self._mode.close()  # the one round trip of it
+            with self._watch.over(self._connection):
+                self._mode.close()  # the one round trip of it
         except psycopg.Error:
             self._let_go()
             raise
 
     def roll_back(self) -> None:
-        with contextlib.suppress(psycopg.Error):
+        with contextlib.suppress(psycopg.Error), self._watch.over(self._connection):
             self._mode.close()
         self._let_go()
 
@@ -79,14 +82,15 @@ class PostgresTransaction:
 
     def _let_go(self) -> None:
         if not self.is_lost and self._connection.info.transaction_status != TransactionStatus.IDLE:
-            with contextlib.suppress(psycopg.Error):
+            with contextlib.suppress(psycopg.Error), self._watch.over(self._connection):
                 self._connection.execute("rollback")
 
     def _answered(self, statement: str, params: Params) -> RawCursor[Row]:
         text, names = numbered(statement, self._schema)
         cursor = self._send(text, [params[name] for name in names])
         try:
-            self._pipeline.sync()
+            with self._watch.over(self._connection):
+                self._pipeline.sync()
             if self._opening is not None and self._opening.description:
                 [(self.number, *_)] = self._opening.fetchall()
                 self._opening = None
