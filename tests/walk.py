@@ -1,7 +1,7 @@
 """
 Does what a page of the documentation shows, in the order of the page, in a folder of its own.
 
-A Python block that begins with a comment like ``# shop.py`` is that file, or its continuation; a TOML block likewise.
+A Python block that begins with a comment like ``# shop.py`` is that file, or its continuation; a TOML or YAML block likewise.
 ``pycon`` is a session of its own. In ``console`` what stands after ``$`` is run, and what is shown below it must come;
 a command with nothing below it must succeed. ``...`` stands for anything.
 """
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-_FILE = re.compile(r"# (\w+\.(?:py|toml))\b.*\n")
+_FILE = re.compile(r"# (\w+\.(?:py|toml|yaml))\b.*\n")
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 _SESSION = """
 import doctest, sys
@@ -53,7 +53,7 @@ def walk(page: Path, folder: Path) -> int:
 
 
 def _do(block: Block, folder: Path) -> bool:
-    if block.language in ("python", "toml"):
+    if block.language in ("python", "toml", "yaml"):
         return _write(block, folder)
     if block.language == "pycon":
         _converse(block, folder)

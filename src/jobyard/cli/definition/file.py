@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check", "dump", "load"]
 
-_file = click.argument("path", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+_file = click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
 
 
 @click.command(cls=Command)

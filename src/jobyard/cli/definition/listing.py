@@ -38,8 +38,9 @@ _FAILED = "✘"
 
 @click.command("list", cls=Command)
 @click.option(
-    "--state", "states", type=click.Choice([*DefinitionState]), multiple=True, help="In this state; may be repeated."
-)
+    "--state", "states", type=click.Choice([state.value for state in DefinitionState]), multiple=True,
+    help="In this state; may be repeated.",
+)  # fmt: skip
 @click.option("--runs", type=count, default=10, show_default=True, help="So many last runs in the sparkline.")
 @json_option
 @pass_session
