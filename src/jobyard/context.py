@@ -9,30 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sized
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import msgspec
 
 from jobyard.errors import UsageError
-from jobyard.model.messages import Call
-from jobyard.model.newjob import NewJob
-from jobyard.model.progress import Group
-from jobyard.model.rows import JobRow
+
+if TYPE_CHECKING:
+    from jobyard.model.messages import Call
+    from jobyard.model.newjob import NewJob
+    from jobyard.model.progress import Group
+    from jobyard.model.rows import JobRow
 
 __all__ = ["Context", "Finish", "Link", "Parent", "Running", "ctx", "current_run"]
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Parent:
+class Parent(msgspec.Struct, frozen=True):
     """The run that enqueues a job: it may, as long as it holds its own."""
 
     id: int
     epoch: int
 
 
-@dataclass(frozen=True)
-class Finish:
+class Finish(msgspec.Struct, frozen=True):
     """The end of an op in the task's own transaction: `ctx.finish`."""
 
     row: JobRow
@@ -46,8 +47,7 @@ class Finish:
     """When the op's code began, in microseconds."""
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(msgspec.Struct, frozen=True):
     """
     What running code needs of the yard, which hands it to the worker.
 

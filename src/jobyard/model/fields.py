@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
 from operator import attrgetter
 from typing import Any
 
@@ -54,6 +53,8 @@ def field_reader(name: str) -> Reader:
     try:
         return FIELDS[name]
     except KeyError:
+        from difflib import get_close_matches  # only for a name that is wrong
+
         near = get_close_matches(str(name), FIELDS, 1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(sorted(FIELDS))}"
         msg = f"jobs have no field {name!r}{hint}"

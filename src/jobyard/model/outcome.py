@@ -9,7 +9,8 @@ error keep it from ending as ``canceled``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from jobyard.model.messages import Ended
 from jobyard.model.retry import Retry
@@ -18,8 +19,7 @@ from jobyard.model.states import Status
 __all__ = ["Decision", "decide"]
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The next status of the job, and what the attempt costs it."""
 
     status: Status

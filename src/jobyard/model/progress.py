@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from jobyard.errors import BadArguments
 from jobyard.model.messages import ProgressReport
@@ -62,8 +64,7 @@ class Progress:
         return self.current / self.total if self.total else 0.0
 
 
-@dataclass(slots=True)
-class ProgressNode:
+class ProgressNode(msgspec.Struct):
     """A group in the tree with the figures it shows. `reported` is False where they are a sum."""
 
     group: tuple[str, ...]
@@ -71,7 +72,7 @@ class ProgressNode:
     total: float | None = 0
     status: str = ""
     reported: bool = False
-    children: list[ProgressNode] = field(default_factory=list)
+    children: list[ProgressNode] = msgspec.field(default_factory=list)
 
     @property
     def name(self) -> str:

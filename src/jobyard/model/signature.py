@@ -6,9 +6,10 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from inspect import Parameter
 from typing import Any, Never, NoReturn
+
+import msgspec
 
 from jobyard.errors import BadArguments
 from jobyard.model.shapes import ANY, Shape, shape_of
@@ -22,16 +23,14 @@ _MOST_BINDINGS = 128
 """Forms of calls that are remembered; a task with ``**kwargs`` may be called in endless ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(msgspec.Struct, frozen=True):
     """A parameter as one argument of a call sees it."""
 
     name: str
     shape: Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(msgspec.Struct, frozen=True):
     """
     A form of call that fits: so many values by position, these by name.
 

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from jobyard.errors import StoreUnavailable
 from jobyard.model.newjob import NewJob
 from jobyard.store import migrate
-from jobyard.store.builds import Builds
-from jobyard.store.control import Control
 from jobyard.store.definitions import Definitions
 from jobyard.store.driver import Driver, Transaction
-from jobyard.store.events import Events
-from jobyard.store.files import Files
 from jobyard.store.insert import Stored, drained, is_plain, plain_row
 from jobyard.store.jobs import Jobs
 from jobyard.store.locate import open_driver
-from jobyard.store.machines import Machines
 from jobyard.store.queues import Queues
-from jobyard.store.reclaim import Reclaimer
-from jobyard.store.records import Records
-from jobyard.store.requests import Requests
 from jobyard.store.sql import statements
-from jobyard.store.workers import Workers
+
+if TYPE_CHECKING:
+    from jobyard.store.builds import Builds
+    from jobyard.store.control import Control
+    from jobyard.store.events import Events
+    from jobyard.store.files import Files
+    from jobyard.store.machines import Machines
+    from jobyard.store.reclaim import Reclaimer
+    from jobyard.store.records import Records
+    from jobyard.store.requests import Requests
+    from jobyard.store.workers import Workers
 
 __all__ = ["Store", "TimeSource", "open_store"]
 
@@ -47,6 +50,8 @@ class Store:
     """
     The nouns of a store, each of which acts within a transaction.
 
+    Those that enqueueing does without are loaded at their first use.
+
     Every method that depends on the time takes `now`; `Store.now` is the clock given, else the database's own.
     """
 
@@ -60,15 +65,62 @@ class Store:
         self.jobs = Jobs(named)
         self.queues = Queues(named["queues"])
         self.definitions = Definitions(named["definitions"])
-        self.workers = Workers(statements(dialect, "workers"))
-        self.events = Events(statements(dialect, "events"))
-        self.machines = Machines(statements(dialect, "machines"), self.events)
-        self.files = Files(statements(dialect, "files"))
-        self.requests = Requests(statements(dialect, "requests"))
-        self.records = Records(statements(dialect, "log"), statements(dialect, "progress"), self.jobs)
-        self.control = Control(self.jobs, self.queues, self.events, self.requests, self._worker_name)
-        self.builds = Builds(named["builds"], dialect, self.jobs, self.definitions, self.queues, self.records)
-        self.reclaimer = Reclaimer(self.jobs, self.workers, self.queues, self.machines, self.builds)
+
+    @cached_property
+    def workers(self) -> Workers:
+        from jobyard.store.workers import Workers
+
+        return Workers(statements(self.driver.dialect, "workers"))
+
+    @cached_property
+    def events(self) -> Events:
+        from jobyard.store.events import Events
+
+        return Events(statements(self.driver.dialect, "events"))
+
+    @cached_property
+    def machines(self) -> Machines:
+        from jobyard.store.machines import Machines
+
+        return Machines(statements(self.driver.dialect, "machines"), self.events)
+
+    @cached_property
+    def files(self) -> Files:
+        from jobyard.store.files import Files
+
+        return Files(statements(self.driver.dialect, "files"))
+
+    @cached_property
+    def requests(self) -> Requests:
+        from jobyard.store.requests import Requests
+
+        return Requests(statements(self.driver.dialect, "requests"))
+
+    @cached_property
+    def records(self) -> Records:
+        from jobyard.store.records import Records
+
+        dialect = self.driver.dialect
+        return Records(statements(dialect, "log"), statements(dialect, "progress"), self.jobs)
+
+    @cached_property
+    def control(self) -> Control:
+        from jobyard.store.control import Control
+
+        return Control(self.jobs, self.queues, self.events, self.requests, self._worker_name)
+
+    @cached_property
+    def builds(self) -> Builds:
+        from jobyard.store.builds import Builds
+
+        dialect = self.driver.dialect
+        return Builds(statements(dialect, "builds"), dialect, self.jobs, self.definitions, self.queues, self.records)
+
+    @cached_property
+    def reclaimer(self) -> Reclaimer:
+        from jobyard.store.reclaim import Reclaimer
+
+        return Reclaimer(self.jobs, self.workers, self.queues, self.machines, self.builds)
 
     @property
     def location(self) -> str:
@@ -92,8 +144,10 @@ class Store:
         """
         if self._clock is None:
             return lambda: None
-        forget = [self._clock.subscribe(beat, first=True), self._clock.subscribe(wake)]
-        return lambda: [each() for each in forget] and None
+        subscriptions = ExitStack()
+        subscriptions.callback(self._clock.subscribe(beat, first=True))
+        subscriptions.callback(self._clock.subscribe(wake))
+        return subscriptions.close
 
     def transaction(self, *, durable: bool = True, priority: bool = False) -> AbstractContextManager[Transaction]:
         """A write transaction, see `Driver.transaction`. The first use installs a SQLite file and checks the schema."""

@@ -8,7 +8,7 @@ why and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
@@ -30,15 +30,14 @@ from jobyard.store.requests import Requests
 __all__ = ["Control", "Effect"]
 
 
-@dataclass(slots=True)
-class Effect:
+class Effect(msgspec.Struct):
     """What an action leaves for after the commit."""
 
     ready: bool = False
     """A job may be ready to be claimed."""
     asked: bool = False
     """A worker has a request to read."""
-    ended: list[JobRow] = field(default_factory=list)
+    ended: list[JobRow] = msgspec.field(default_factory=list)
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -17,8 +16,7 @@ from jobyard.store.sql import Statements
 __all__ = ["EventFilter", "Events"]
 
 
-@dataclass(frozen=True, slots=True)
-class EventFilter:
+class EventFilter(msgspec.Struct, frozen=True):
     """Which events; None leaves a condition out. `since` is in microseconds; `after` is an event's id."""
 
     kind: str | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from jobyard.model.rows import JobRow
 from jobyard.model.states import CODES, Status
@@ -57,9 +58,12 @@ class Where:
         return f" where {' and '.join(self._conditions)}" if self._conditions else ""
 
 
-@dataclass(frozen=True, slots=True)
-class JobFilter:
-    """Which jobs, in which order; None leaves a condition out. Instants are microseconds; since <= received_at < until."""
+class JobFilter(msgspec.Struct, frozen=True):
+    """
+    Which jobs, in which order; None leaves a condition out.
+
+    Instants are microseconds; since <= received_at < until.
+    """
 
     statuses: tuple[Status, ...] | None = None
     queues: tuple[str, ...] | None = None

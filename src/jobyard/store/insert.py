@@ -9,7 +9,6 @@ and edges come last.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
@@ -49,8 +48,7 @@ class _Edge(NamedTuple):
     accepted: int
 
 
-@dataclass(slots=True)
-class _Work:
+class _Work(msgspec.Struct):
     """What is to be written for a batch."""
 
     now: int
@@ -59,11 +57,11 @@ class _Work:
     places: dict[int, int]
     """The index in the batch of each reserved id."""
     done: list[Stored | None]
-    plain: list[tuple[Any, ...]] = field(default_factory=list)
-    rows: list[JobRow] = field(default_factory=list)
-    ops: list[tuple[Any, ...]] = field(default_factory=list)
-    edges: list[tuple[int, int, int, int]] = field(default_factory=list)
-    statuses: dict[int, tuple[int, str, str]] = field(default_factory=dict)
+    plain: list[tuple[Any, ...]] = msgspec.field(default_factory=list)
+    rows: list[JobRow] = msgspec.field(default_factory=list)
+    ops: list[tuple[Any, ...]] = msgspec.field(default_factory=list)
+    edges: list[tuple[int, int, int, int]] = msgspec.field(default_factory=list)
+    statuses: dict[int, tuple[int, str, str]] = msgspec.field(default_factory=dict)
     """Status code, queue and task of the parents, by id."""
     parents: str = ""
     """The statement that reads them."""
@@ -369,11 +367,11 @@ def _unique_until(unique_for: str | float, now: int) -> int | None:
 
 def _with_unique(job: NewJob) -> JobOptions:
     return msgspec.structs.replace(
-        job.options or JobOptions(), unique=job.unique, unique_for=None if job.unique_for == "finish" else job.unique_for
+        job.options or JobOptions(),
+        unique=job.unique,
+        unique_for=None if job.unique_for == "finish" else job.unique_for,
     )
 
 
 def _text(value: Any) -> str:
     return _encode(value).decode()
-
-

@@ -8,7 +8,9 @@ slot only, since it may be what killed its worker; the `max_crashes`-th reclaim 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from jobyard.errors import JobCrashed
 from jobyard.model.faults import fault
@@ -29,12 +31,11 @@ from jobyard.store.workers import WorkerRow, Workers
 __all__ = ["Reclaimed", "Reclaimer"]
 
 
-@dataclass(slots=True)
-class Reclaimed:
+class Reclaimed(msgspec.Struct):
     """What a reclaim found: the lost workers and what became of their jobs."""
 
-    workers: list[WorkerRow] = field(default_factory=list)
-    jobs: list[Settled] = field(default_factory=list)
+    workers: list[WorkerRow] = msgspec.field(default_factory=list)
+    jobs: list[Settled] = msgspec.field(default_factory=list)
     ready: bool = False
 
 

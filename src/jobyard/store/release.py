@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -26,13 +25,12 @@ _WAITING = CODES["waiting"]
 _SUSPENDED = CODES["suspended"]
 
 
-@dataclass(slots=True)
-class Released:
+class Released(msgspec.Struct):
     """What a release did: whether a job may be ready now, and the jobs that ended with their parents."""
 
     ready: bool = False
-    ended: list[JobRow] = field(default_factory=list)
-    causes: dict[int, str] = field(default_factory=dict)
+    ended: list[JobRow] = msgspec.field(default_factory=list)
+    causes: dict[int, str] = msgspec.field(default_factory=dict)
     """Of those, the job whose end was the first of the cascade, in words."""
 
 

@@ -7,7 +7,6 @@ Every write names job and epoch. What finds the epoch stale changes nothing, is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -32,8 +31,7 @@ _CANCELING = CODES["canceling"]
 _FROM_CANCELING = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED})
 
 
-@dataclass(slots=True)
-class Settled:
+class Settled(msgspec.Struct):
     """One outcome to be written: the row as it was claimed, what the slot reported and what was decided."""
 
     row: JobRow
@@ -50,18 +48,17 @@ class Settled:
         return self.row.id, self.row.epoch
 
 
-@dataclass(slots=True)
-class Settlement:
+class Settlement(msgspec.Struct):
     """What became of a batch."""
 
-    done: list[Settled] = field(default_factory=list)
-    canceling: list[Settled] = field(default_factory=list)
+    done: list[Settled] = msgspec.field(default_factory=list)
+    canceling: list[Settled] = msgspec.field(default_factory=list)
     """Decided for a running job, but the job is being canceled: decide again."""
-    stale: list[Settled] = field(default_factory=list)
-    committed: list[Settled] = field(default_factory=list)
+    stale: list[Settled] = msgspec.field(default_factory=list)
+    committed: list[Settled] = msgspec.field(default_factory=list)
     """The task itself ended the op in a transaction of its own (`ctx.finish`): nothing was left to write."""
     ready: bool = False
-    ended: list[JobRow] = field(default_factory=list)
+    ended: list[JobRow] = msgspec.field(default_factory=list)
     """Dependants that ended with their parents."""
 
 
@@ -111,7 +108,7 @@ def _leave_aside(tx: Transaction, jobs: Jobs, backs: Sequence[Settled]) -> None:
     for item in backs:
         state = states.get(item.row.definition or "", DefinitionState.ACTIVE)
         if state != DefinitionState.ACTIVE and is_recurrence(item.row):
-            item.decision = replace(item.decision, status=Status.SUSPENDED, delay=None)
+            item.decision = msgspec.structs.replace(item.decision, status=Status.SUSPENDED, delay=None)
             item.suspended = f"definition {item.row.definition} is {state}"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,8 +14,7 @@ from jobyard.model.shapes.shape import Mismatch, Name, Shape
 __all__ = ["DataShape", "Field", "Model", "NamedTupleShape", "TypedDictShape", "dataclass_fields", "struct_fields"]
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(msgspec.Struct, frozen=True):
     """A field of a record. One that is not `init` is set after the instance was made."""
 
     name: str

@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -29,8 +28,22 @@ def _text_bytes(text: str) -> bytes:
 
 def _moment_text(value: datetime | time) -> str:
     """ISO 8601; the name of a zone follows in brackets (RFC 9557), since an offset alone does not tell it."""
-    text = value.isoformat()
-    return f"{text}[{value.tzinfo.key}]" if isinstance(value.tzinfo, ZoneInfo) and value.tzinfo.key else text
+    key = _key(value.tzinfo)
+    return f"{value.isoformat()}[{key}]" if key else value.isoformat()
+
+
+def _key(zone: tzinfo | None) -> str | None:
+    if zone is None or isinstance(zone, timezone):
+        return None
+    from zoneinfo import ZoneInfo  # slow to import, and seldom needed
+
+    return zone.key if isinstance(zone, ZoneInfo) else None
+
+
+def _zone(key: str) -> tzinfo:
+    from zoneinfo import ZoneInfo
+
+    return ZoneInfo(key)
 
 
 def _text_datetime(text: str) -> datetime:
@@ -41,7 +54,7 @@ def _text_datetime(text: str) -> datetime:
 def _in_zone(value: datetime, key: str) -> datetime:
     """The same wall clock time in the zone. Where its rules give another offset by now, the instant is kept instead."""
     try:
-        local = value.replace(tzinfo=ZoneInfo(key))
+        local = value.replace(tzinfo=_zone(key))
     except LookupError:
         return value  # a machine without this zone: the offset still tells the instant
     for fold in (0, 1):
@@ -52,7 +65,7 @@ def _in_zone(value: datetime, key: str) -> datetime:
 
 def _text_time(text: str) -> time:
     zoned = _ZONED.fullmatch(text)
-    return time.fromisoformat(zoned[1]).replace(tzinfo=ZoneInfo(zoned[2])) if zoned else time.fromisoformat(text)
+    return time.fromisoformat(zoned[1]).replace(tzinfo=_zone(zoned[2])) if zoned else time.fromisoformat(text)
 
 
 def _duration_text(value: timedelta) -> str:
