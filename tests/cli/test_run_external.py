@@ -21,8 +21,8 @@ from jobyard.cli.run_external.output import Output
 
 
 @pytest.fixture
-def yard(tmp_path: Path) -> Iterator[Yard]:
-    with Yard(f"sqlite:///{tmp_path}/jobyard.db", user="ann") as yard:
+def yard(url: str) -> Iterator[Yard]:
+    with Yard(url, user="ann") as yard:
         yield yard
 
 
