@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -225,6 +226,23 @@ def test_the_service_manager_is_told(yard, worker, tmp_path):
             told.add(manager.recv(100))
 
     assert told <= {b"WATCHDOG=1", b"STOPPING=1"}
+
+
+def test_a_service_manager_that_does_not_read_holds_up_nothing(yard, worker, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        fill(tmp_path / "notify")
+        process = worker("--heartbeat", "0.05", env=environment(NOTIFY_SOCKET=str(tmp_path / "notify")))
+
+        assert enqueue(yard, "greet", "you").wait(20).status == "succeeded"
+        stopped(process)
+
+
+def fill(listener: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, contextlib.suppress(BlockingIOError):
+        sender.setblocking(False)
+        while True:
+            sender.sendto(b"full", str(listener))
 
 
 def test_a_changed_file_starts_the_worker_again(yard, worker, app):

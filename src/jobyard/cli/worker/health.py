@@ -18,6 +18,8 @@ __all__ = ["HealthFile", "ServiceManager"]
 
 _LOOK = 0.2
 """Seconds between two looks whether the worker was told to stop."""
+_PATIENCE = 0.2
+"""Seconds for which a listener that does not read may hold up a heartbeat."""
 
 
 class HealthFile:
@@ -54,12 +56,13 @@ class ServiceManager:
     """
     Systemd, or whoever else listens on ``$NOTIFY_SOCKET``: READY=1, WATCHDOG=1 with each heartbeat, STOPPING=1.
 
-    Nobody may be listening any more; that is no reason to stop working.
+    Nobody may be listening any more, or read what is sent; that is no reason to stop working.
     """
 
     def __init__(self, address: str, yard: Yard, worker: Worker) -> None:
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.settimeout(_PATIENCE)
         self._worker = worker
         self._stopping = False
         self._unsubscribe = yard.emitter.on(WorkerStarted, lambda _: self._tell("READY=1"))
@@ -89,4 +92,4 @@ class ServiceManager:
         try:
             self._socket.sendto(state.encode(), self._address)
         except OSError:
-            pass  # the listener is gone, or this is the last beat of a worker that has ended
+            pass  # the listener is gone or does not read, or this is the last beat of a worker that has ended
