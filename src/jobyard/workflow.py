@@ -17,7 +17,6 @@ from typing import Any, BinaryIO, Protocol
 from jobyard.config import Settings
 from jobyard.errors import BadArguments, MissingDependencies, PreconditionFailed
 from jobyard.model.definition import (
-    GOOD,
     DefinitionState,
     ResultStatus,
     first_slot,
@@ -39,11 +38,13 @@ from jobyard.store.driver import Transaction
 from jobyard.store.jobs import as_read
 from jobyard.store.plans import run
 from jobyard.store.settle import Settled, Settlement, settle
+from jobyard.task import checks
 
 __all__ = ["Named", "Workflow"]
 
 _SECOND = 1_000_000
 _PENDING = frozenset(Status) - FINAL - HELD
+_ENDED = {Status.SUCCEEDED: Ended.RETURNED, Status.FAILED: Ended.RAISED, Status.CANCELED: Ended.CANCELED}
 _STARTABLE = frozenset({Status.SCHEDULED, Status.QUEUED})
 
 
@@ -147,11 +148,11 @@ class Workflow:
                 raise _refused(f"{_what(row)} is {STATUSES[row.status]}, neither scheduled nor queued")
             if (state := self._store.machines.lock(tx, name).state) is not MachineState.ONLINE:
                 raise _refused(f"machine {name} is {state}, not online")
-            started, missing = self._start(tx, row.id, name, now)
+            _, missing = self._start(tx, row.id, name, now)
             if missing:
                 raise _refused(f"{_what(row)} is {STATUSES[row.status]}, but {missing}")
         self._tell(ready=True)
-        return self._fresh(job) if started else self._fresh(row.id)
+        return self._fresh(job)
 
     def update_heartbeat(self, job: Job[Any] | int, logtail: str = "", *, epoch: int | None = None) -> Job[Any]:
         """
@@ -345,7 +346,7 @@ class Workflow:
             row.id,
             row.epoch,
             row.cursor,
-            Ended.RETURNED if result in GOOD else Ended.CANCELED if after is Status.CANCELED else Ended.RAISED,
+            _ENDED[after],
             error=error,
             result_status=None if result_of(after) is result else result.value,
         )
@@ -402,10 +403,10 @@ def _id(job: Job[Any] | int) -> int:
 
 def _name(thing: Named | str) -> str:
     name = thing if isinstance(thing, str) else getattr(thing, "name", None)
-    if not isinstance(name, str) or not name.strip():
+    if name is None:
         msg = f"{thing!r}: give a definition or a machine, or its name"
         raise BadArguments(msg)
-    return name
+    return checks.name(name, "name")
 
 
 def _result_status(status: object) -> ResultStatus:

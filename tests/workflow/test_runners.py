@@ -100,6 +100,12 @@ class TestOffer:
         with pytest.raises(BadArguments, match="limit=-1"):
             yard.workflow.get_job_for_machine("m1", -1)
 
+    @pytest.mark.parametrize("name", ["", "a\0b", None, 3])
+    def test_a_machine_has_a_name(self, yard, name):
+        with pytest.raises(BadArguments):
+            yard.workflow.get_job_for_machine(name, 1)
+        assert yard.machines.list() == []
+
     def test_a_machine_that_is_off_gets_nothing_and_is_not_heard(self, yard, pending):
         yard.machines.offline("m1")
 

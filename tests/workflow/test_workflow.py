@@ -244,12 +244,17 @@ class TestFinishJob:
         assert log_of(yard, running.id) == b"all\xff"
 
     @pytest.mark.parametrize(
-        ("given", "kept"), [(None, None), (b"", None), ("\u00e4", b"\xc3\xa4"), (io.BytesIO(b"x"), b"x")]
+        ("given", "kept"), [(None, None), (b"", None), ("\u00e4", b"\xc3\xa4"), (bytearray(b"x"), b"x")]
     )
-    def test_a_log_is_bytes_a_text_or_a_file(self, yard, running, given, kept):
+    def test_a_log_is_bytes_or_a_text(self, yard, running, given, kept):
         yard.workflow.finish_job(running, "success", given)
 
         assert log_of(yard, running.id) == kept
+
+    def test_a_log_may_be_an_open_file(self, yard, running):
+        yard.workflow.finish_job(running, "success", io.BytesIO(b"x"))
+
+        assert log_of(yard, running.id) == b"x"
 
     def test_a_killed_run_leaves_an_event_of_its_own(self, yard, running):
         running.cancel()

@@ -94,9 +94,10 @@ def test_a_reason_of_no_kind_is_refused(yard):
     assert yard.machines.get("m1").state == "online"
 
 
-def test_a_machine_needs_a_name(yard):
-    with pytest.raises(BadArguments, match="give its name"):
-        yard.machines.online("")
+@pytest.mark.parametrize("name", ["", "a\0b", "a\nb", "x" * 101, None, 3])
+def test_a_machine_needs_a_name(yard, name):
+    with pytest.raises(BadArguments, match="name="):
+        yard.machines.online(name)
 
 
 def test_a_worker_registers_its_machine(yard, clock):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from jobyard.errors import BadArguments
 from jobyard.model.audit import Event
 from jobyard.model.instants import from_micros
 from jobyard.model.job import Control, Job
@@ -16,6 +15,7 @@ from jobyard.store import Store
 from jobyard.store.driver import Transaction
 from jobyard.store.events import EventFilter
 from jobyard.store.machines import MachineRow
+from jobyard.task import checks
 
 __all__ = ["Machine", "MachineList"]
 
@@ -68,7 +68,7 @@ class MachineList:
         Raises:
             PreconditionFailed: it is online.
         """
-        _check_name(name)
+        checks.name(name, "name")
         return self._change(name, lambda tx, now: self._store.machines.online(tx, name, self._who(user), message, now))
 
     def offline(
@@ -122,9 +122,3 @@ class MachineList:
 
     def _who(self, user: str | None) -> str | None:
         return user if user is not None else self._user()
-
-
-def _check_name(name: object) -> None:
-    if not isinstance(name, str) or not name.strip():
-        msg = f"machine {name!r}: give its name, a text"
-        raise BadArguments(msg)
