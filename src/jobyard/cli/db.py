@@ -10,7 +10,8 @@ from jobyard.cli import format, output
 from jobyard.cli.command import Noun, json_option
 from jobyard.cli.failure import FAILED, Failure
 from jobyard.cli.session import Session, pass_session
-from jobyard.store import migrate
+from jobyard.store import migrate, open_store
+from jobyard.store.copy import copy
 
 __all__ = ["command"]
 
@@ -70,6 +71,43 @@ def status(session: Session, /, as_json: bool) -> None:
         output.line(f"{yard.store.location}: {state}, {verdict}")
     if not found.up_to_date:
         raise click.exceptions.Exit(FAILED)
+
+
+@command.command("copy")
+@click.option("--to", "to", metavar="URL", required=True, help="The empty store to copy into; it gets its tables.")
+@pass_session
+def copy_command(session: Session, /, to: str) -> None:
+    """
+    Copy every job, log line and event into another store; the workers must be stopped.
+
+    \b
+    Examples:
+      jobyard --url sqlite:///jobyard.db db copy --to postgresql://user@host/database
+    """
+    source, target = session.yard().store, open_store(to)
+    try:
+        counts = copy(source, target, lambda table, count: output.line(f"{table}: {format.plural(count, 'row')}"))
+        output.line(f"{target.location}: {format.plural(sum(counts.values()), 'row')}, counted in both")
+    finally:
+        target.close()
+
+
+@command.command("roles")
+@click.option("--print", "only_print", is_flag=True, required=True, help="Print the SQL; nothing is run.")
+@pass_session
+def roles(session: Session, /, only_print: bool) -> None:
+    """
+    Show SQL for an owner, a worker, an enqueue-only and a read-only role of PostgreSQL.
+
+    \b
+    Examples:
+      jobyard db roles --print | psql mydb
+    """
+    driver = session.yard().store.driver
+    if driver.dialect != "postgres":
+        msg = f"{driver.location}: a SQLite file has no roles; who may read and write it is for the file system to say"
+        raise Failure(msg)
+    output.line(migrate.roles_sql(driver).rstrip())
 
 
 @command.command("uninstall")

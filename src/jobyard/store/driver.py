@@ -49,6 +49,8 @@ class Driver(Protocol):
     """A database. Thread-safe; opens nothing before its first use."""
 
     dialect: str
+    schema: str
+    """What ``main`` stands for."""
     loses_replies: bool
     """Whether a connection may break between a commit and the word of it."""
 

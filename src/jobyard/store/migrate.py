@@ -13,7 +13,7 @@ from jobyard.errors import SchemaOutOfDate
 from jobyard.store.driver import Driver, Transaction
 from jobyard.store.sql import Migration, Statements, migrations, statements
 
-__all__ = ["SchemaStatus", "check", "pending_sql", "status", "uninstall", "upgrade"]
+__all__ = ["SchemaStatus", "check", "pending_sql", "roles_sql", "status", "uninstall", "upgrade"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,10 @@ def check(driver: Driver, url: str) -> None:
     found = status(driver)
     if found.current < found.needed:
         state = f"is of version {found.current}" if found.current else "is not installed"
-        msg = f"the schema of {driver.location} {state}, version {found.needed} is needed: run `jobyard --url {url} db upgrade`"
+        msg = (
+            f"the schema of {driver.location} {state}, version {found.needed} is needed: "
+            f"run `jobyard --url {url} db upgrade`"
+        )
         raise SchemaOutOfDate(msg)
     if found.current > found.needed:
         msg = (
@@ -111,6 +114,13 @@ def _script(driver: Driver, migration: Migration) -> str:
 def _opening(sql: Statements) -> list[str]:
     """What comes before each migration."""
     return [sql.lock, sql.create_schema, sql.create_versions]
+
+
+def roles_sql(driver: Driver) -> str:
+    """SQL for roles of least privilege on PostgreSQL."""
+    from jobyard.store.postgres.roles import roles_sql  # here: psycopg is an extra
+
+    return roles_sql(driver.schema)
 
 
 def uninstall(driver: Driver) -> None:

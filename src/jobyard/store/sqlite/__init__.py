@@ -91,6 +91,7 @@ class SqliteDriver:
     """
 
     dialect = "sqlite"
+    schema = "main"
     loses_replies = False
 
     def __init__(self, path: Path, *, busy_timeout: float = 60.0, synchronous: str = "FULL") -> None:

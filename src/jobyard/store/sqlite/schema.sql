@@ -20,3 +20,10 @@ select 1
 -- name: create_schema
 -- Differs from PostgreSQL: a file is a schema.
 select 1
+
+-- name: columns
+select name from pragma_table_info(:table) order by cid
+
+-- name: restart_ids
+-- Differs from PostgreSQL: ids that were given by hand raise the counter by themselves.
+select 1
