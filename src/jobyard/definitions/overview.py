@@ -17,14 +17,35 @@ from jobyard.store.definitions import RunRow
 __all__ = ["Overview", "RunSummary", "overview"]
 
 
-@dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run of a definition, in short."""
+    """A run of a definition, in short. A listing may have 100,000 of them: nothing is made before it is read."""
 
-    job: int
-    status: ResultStatus
-    started_at: datetime
-    ended_at: datetime
+    __slots__ = ("_row",)
+
+    def __init__(self, row: RunRow) -> None:
+        self._row = row
+
+    @property
+    def job(self) -> int:
+        return self._row.id
+
+    @property
+    def status(self) -> ResultStatus:
+        said = options_of(self._row.options).result_status if self._row.options else None
+        return result_of(STATUSES[self._row.status], said)
+
+    @property
+    def started_at(self) -> datetime:
+        return from_micros(self._row.started_at)
+
+    @property
+    def ended_at(self) -> datetime:
+        return from_micros(self._row.ended_at)
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return (self._row.ended_at - self._row.started_at) / 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +87,7 @@ def overview(store: Store, home: Home, runs: int) -> list[Overview]:
                 running=row.name in running,
                 job=holder.id if holder else None,
                 next_due=from_micros(holder.due) if holder else None,
-                runs=tuple(map(_summary, newest)),
+                runs=tuple(map(RunSummary, newest)),
             )
         )
     return found
-
-
-def _summary(run: RunRow) -> RunSummary:
-    said = options_of(run.options).result_status if run.options else None
-    status = result_of(STATUSES[run.status], said)
-    return RunSummary(run.id, status, from_micros(run.started_at), from_micros(run.ended_at))

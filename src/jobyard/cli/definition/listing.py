@@ -11,14 +11,11 @@ from jobyard.cli import format, output
 from jobyard.cli.command import Command, json_option
 from jobyard.cli.params import count
 from jobyard.cli.session import Session, pass_session
-from jobyard.cli.status import cell
 from jobyard.model.definition import GOOD, DefinitionState, ResultStatus
 from jobyard.model.instants import from_micros
 
 if TYPE_CHECKING:
     from datetime import datetime
-
-    from rich.text import Text
 
     from jobyard.definitions.overview import Overview, RunSummary
 
@@ -34,6 +31,11 @@ _STATE_STYLES = {
 BUILD_STYLES = {"success": "green", "outdated": "yellow", "failed": "bold red", "not_built": "dim"}
 _BARS = "▁▂▃▄▅▆▇█"
 _FAILED = "✘"
+_COLUMNS = ("name", "state", "build", "next", "last", "failures", "runs")
+_FAILURES = _COLUMNS.index("failures")
+_MOST_IN_COLOUR = 300
+_Cell = list[tuple[str, str]]
+"""Texts and their styles."""
 
 
 @click.command("list", cls=Command)
@@ -60,28 +62,60 @@ def list_definitions(session: Session, /, states: tuple[str, ...], runs: int, as
     if as_json:
         output.print_json([_data(each) for each in found])
         return
+    if not found:
+        output.warn("no definitions")
+        return
     now = from_micros(yard.store.now())
-    table = output.table("name", "state", "build", "next", "last", "failures", "runs", cut="name", right=("failures",))
-    for each in found:
-        state = each.definition.state
-        table.add_row(
-            cell(each.definition.name), cell(state, _STATE_STYLES[state]), _build(each), cell(_next(each, now)),
-            cell(_last(each, now)), str(each.definition.failures or "-"), sparkline(each.runs),
-        )  # fmt: skip
-    output.show_table(table, empty="no definitions")
+    rows = [_row(each, now) for each in found]
+    if output.is_terminal() and len(rows) <= _MOST_IN_COLOUR:
+        _show_in_colour(rows)
+    else:
+        _show_plainly(rows)
 
 
-def sparkline(runs: Sequence[RunSummary]) -> Text:
-    """The runs, oldest first, by how long they took and how they ended."""
+def _row(each: Overview, now: datetime) -> list[_Cell]:
+    definition = each.definition
+    return [
+        [(definition.name, "")],
+        [(definition.state.value, _STATE_STYLES[definition.state])],
+        [_build(each)],
+        [(_next(each, now), "")],
+        [(_last(each, now), "")],
+        [(str(definition.failures or "-"), "")],
+        sparkline(each.runs),
+    ]
+
+
+def _show_in_colour(rows: Sequence[Sequence[_Cell]]) -> None:
     from rich.text import Text
 
-    line = Text(no_wrap=True)
-    lengths = [(run.ended_at - run.started_at).total_seconds() for run in runs]
-    longest = max(lengths, default=0.0) or 1.0
-    for run, length in zip(runs, lengths, strict=True):
-        bar = _BARS[round(length / longest * (len(_BARS) - 1))]
-        line.append(bar if run.status in GOOD else _FAILED, style=_run_style(run.status))
-    return line
+    table = output.table(*_COLUMNS, cut="name", right=("failures",))
+    for row in rows:
+        table.add_row(*[Text.assemble(*parts, no_wrap=True, overflow="ellipsis") for parts in row])
+    output.show_table(table, empty="")
+
+
+def _show_plainly(rows: Sequence[Sequence[_Cell]]) -> None:
+    """The same without a layout engine, which would take seconds for thousands of rows."""
+    texts = [list(_COLUMNS), *[["".join(text for text, _ in parts) for parts in row] for row in rows]]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    lines = []
+    for row in texts:
+        padded = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        padded[_FAILURES] = row[_FAILURES].rjust(widths[_FAILURES])
+        lines.append("  ".join(padded).rstrip())
+    output.line("\n".join(lines))
+
+
+def sparkline(runs: Sequence[RunSummary]) -> _Cell:
+    """The runs, oldest first, by how long they took and how they ended."""
+    lengths = [run.seconds for run in runs]
+    scale = (len(_BARS) - 1) / (max(lengths, default=0.0) or 1.0)
+    return [_column(run.status, round(length * scale)) for run, length in zip(runs, lengths, strict=True)]
+
+
+def _column(status: ResultStatus, height: int) -> tuple[str, str]:
+    return (_BARS[height] if status in GOOD else _FAILED), _run_style(status)
 
 
 def _run_style(status: ResultStatus) -> str:
@@ -90,9 +124,9 @@ def _run_style(status: ResultStatus) -> str:
     return "yellow" if status in GOOD else "dim" if status is ResultStatus.KILLED else "red"
 
 
-def _build(each: Overview) -> Text:
+def _build(each: Overview) -> tuple[str, str]:
     words = each.status.replace("_", " ")
-    return cell(f"{words}, running" if each.running else words, BUILD_STYLES[each.status])
+    return f"{words}, running" if each.running else words, BUILD_STYLES[each.status]
 
 
 def _next(each: Overview, now: datetime) -> str:
@@ -122,5 +156,8 @@ def _data(each: Overview) -> dict[str, Any]:
         "interval": definition.interval,
         "last_successful": definition.last_successful,
         "last_build": definition.last_build,
-        "runs": each.runs,
+        "runs": [
+            {"job": run.job, "status": run.status, "started_at": run.started_at, "ended_at": run.ended_at}
+            for run in each.runs
+        ],
     }
