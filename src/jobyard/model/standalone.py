@@ -6,7 +6,6 @@ The rules are those of Ganeti's ``_QueuedJob``, with the statuses of `states`.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -217,6 +216,8 @@ def _tagged(value: Any) -> Any:
         text = pack(value)
     except BadArguments:
         text = pack(_plain(value))
+    import json  # as below: few jobs leave the store
+
     return json.loads(text)
 
 
@@ -241,6 +242,8 @@ def _fields(value: Any) -> Any:
 
 
 def _untagged(value: Any) -> Any:
+    import json
+
     return unpack(json.dumps(value))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
@@ -87,6 +86,8 @@ def _check_same(other: AnyTask, task: AnyTask, names: Mapping[str, AnyTask]) -> 
 
 
 def _not_found(name: str, names: list[str]) -> str:
+    from difflib import get_close_matches  # only for a name that is wrong
+
     near = [each for each in names if each.rpartition(":")[2] == name]
     near += [each for each in get_close_matches(name, names) if each not in near]
     if near:

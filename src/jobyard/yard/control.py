@@ -11,10 +11,8 @@ from jobyard.errors import BadArguments, InvalidTransition, UnknownTask, WaitTim
 from jobyard.model.arguments import Arguments
 from jobyard.model.codec import Codec, Signature
 from jobyard.model.instants import from_micros
-from jobyard.model.machine import MachineState
 from jobyard.model.newjob import accepted_statuses, options_of
 from jobyard.model.op import Attempt, LogEntry, Op
-from jobyard.model.progress import Progress
 from jobyard.model.references import Ref, Retval
 from jobyard.model.rows import JobRow, OpRow
 from jobyard.model.states import FINAL, STATUSES, Status, op_statuses
@@ -25,6 +23,7 @@ from jobyard.task import Registry
 from jobyard.yard.waiting import auntil, until
 
 if TYPE_CHECKING:
+    from jobyard.model.progress import Progress
     from jobyard.model.traceback import RemoteError, StackTrace
     from jobyard.model.why import Reason
     from jobyard.store.control import Effect
@@ -86,6 +85,8 @@ class JobControl:
         return found
 
     def progress(self, id: int) -> list[Progress]:
+        from jobyard.model.progress import Progress
+
         with self._store.read() as tx:
             reports = self._store.records.progress(tx, id)
         return [Progress(tuple(r.group), r.current, r.total, r.status) for r in reports]
@@ -160,6 +161,7 @@ class JobControl:
         return self._act(id, mark)
 
     def why(self, id: int) -> list[Reason]:
+        from jobyard.model.machine import MachineState
         from jobyard.model.why import Facts, ParentFacts, WorkerFacts, reasons  # what few ask is loaded when asked
 
         store, now = self._store, self._store.now()

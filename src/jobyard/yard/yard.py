@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 from jobyard.config import Settings, load_settings
 from jobyard.context import Link
 from jobyard.errors import BadArguments, UsageError
-from jobyard.model.audit import Event
 from jobyard.model.codec import Codec, JsonCodec
 from jobyard.model.emitter import Emitter
 from jobyard.model.job import Job
@@ -24,7 +23,6 @@ from jobyard.model.retry import Retry
 from jobyard.model.rows import JobRow
 from jobyard.model.states import Status
 from jobyard.store import Store, TimeSource, open_store
-from jobyard.store.events import EventFilter
 from jobyard.store.filters import JobFilter, count_jobs, find_jobs
 from jobyard.task import CallKeywords, CallOptions, Decorator, Duration, Registry, new_job
 from jobyard.yard import criteria
@@ -39,6 +37,7 @@ from jobyard.yard.waiting import as_completed, until
 if TYPE_CHECKING:
     from jobyard.builds import Storage
     from jobyard.definitions import Definitions
+    from jobyard.model.audit import Event
     from jobyard.model.events import Happening
     from jobyard.store.prune import Pruned
     from jobyard.worker import Worker
@@ -403,6 +402,8 @@ class Yard:
         limit: int | None = 100,
     ) -> list[Event]:
         """The lines of the audit trail that fit, newest first."""
+        from jobyard.store.events import EventFilter
+
         number = job.id if isinstance(job, Job) else job
         filter = EventFilter(
             kind, number, definition, machine, user, criteria.instant(since, "since"), None, criteria.limit(limit)
@@ -415,19 +416,10 @@ class Yard:
         from jobyard.cleanup import clean_up_old
         from jobyard.store.prune import prune  # like the worker, nothing that one who enqueues should wait for
 
-        settings = self.settings
+        keep, keep_failed, now = self.settings.keep, self.settings.keep_failed, self.store.now()
         if not dry_run:
-            clean_up_old(
-                self.store,
-                self.tasks,
-                self.codec,
-                keep=settings.keep,
-                keep_failed=settings.keep_failed,
-                now=self.store.now(),
-            )
-        return prune(
-            self.store, keep=settings.keep, keep_failed=settings.keep_failed, now=self.store.now(), dry_run=dry_run
-        )
+            clean_up_old(self.store, self.tasks, self.codec, keep=keep, keep_failed=keep_failed, now=now)
+        return prune(self.store, keep=keep, keep_failed=keep_failed, now=now, dry_run=dry_run)
 
     def worker(
         self,
