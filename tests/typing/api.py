@@ -156,6 +156,18 @@ def jobs_are_found_and_steered() -> None:
     assert_type(list(ctx.track([1, 2])), list[int])
 
 
+def work_on_machines() -> None:
+    machine = yard.machines.online("build7", message="new")
+    job = yard.workflow.new_job(yard.definitions.get("kernel"), interval="6h")
+    assert_type(yard.workflow.start_job(job, machine), Job[Any])
+    assert_type(yard.workflow.start_job(7, "build7"), Job[Any])
+    assert_type(yard.workflow.get_job_for_machine("build7", 3, queue="imports"), Job[Any] | None)
+    yard.workflow.finish_job(job, "success", b"all that was said")
+    yard.workflow.start_job("7", machine)  # type: ignore[arg-type]
+    yard.workflow.finish_job(job, 0)  # type: ignore[arg-type]
+    yard.machines.offline("build7", reason=3)  # type: ignore[arg-type]
+
+
 def subscribers_get_what_they_asked_for() -> None:
     @yard.on(JobFinished)
     def finished(happening: JobFinished) -> None:
