@@ -14,6 +14,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
+from jobyard.aio.definitions import AsyncDefinitions
 from jobyard.aio.job import AsyncJob
 from jobyard.aio.machines import AsyncMachines
 from jobyard.aio.workflow import AsyncWorkflow
@@ -115,6 +116,7 @@ class AsyncYard:
             raise TypeError(msg)
         self.yard = yard if isinstance(yard, Yard) else Yard(yard, **settings)
         self.queues = AsyncQueues(self.yard)
+        self.definitions = AsyncDefinitions(self.yard)
         self.machines = AsyncMachines(self.yard)
         self.workflow = AsyncWorkflow(self.yard)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, Unpack
 
 from jobyard.cleanup import delete_build
 from jobyard.config import Settings
 from jobyard.definitions.building import Order, build, pinned_ids
 from jobyard.definitions.definition import Definition, Result
-from jobyard.definitions.entry import Entry, Fault
+from jobyard.definitions.entry import DefinitionKeywords, Entry, Fault
 from jobyard.definitions.overview import Overview, overview
 from jobyard.definitions.recipes import AnyTask, Draft, Kitchen
 from jobyard.definitions.writing import Loaded, Writer, arguments_of
@@ -76,7 +76,7 @@ class Definitions:
         kwargs: Mapping[str, Any] | None = None,
         *,
         user: str | None = None,
-        **keys: Any,
+        **keys: Unpack[DefinitionKeywords],
     ) -> Definition:
         """
         Add a definition, or bring the one of this name to what is said here; it is active unless ``state="draft"``.

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 from jobyard.errors import BadArguments, UsageError
+from jobyard.model.retry import Retry
+from jobyard.task import Duration, Task
 
-__all__ = ["Entry", "Fault"]
+__all__ = ["DefinitionKeywords", "Entry", "Fault"]
+
+
+class DefinitionKeywords(TypedDict, total=False):
+    """What `Definitions.add` takes besides the task and its arguments: the keys of the YAML."""
+
+    title: str | None
+    notes: str | None
+    dependencies: Iterable[str] | None
+    queue: str | None
+    priority: int | None
+    retry: int | Retry | Mapping[str, Any] | None
+    timeout: Duration | None
+    protected: bool | None
+    cleanup: Task[..., Any] | str | None
+    every: Duration | None
+    cron: str | None
+    timezone: str | None
+    overlap: Literal["skip", "allow"] | None
+    jitter: Duration | None
+    failure_limit: int | None
+    keep: Duration | None
+    state: Literal["active", "draft"] | None
 
 
 class Fault(NamedTuple):
