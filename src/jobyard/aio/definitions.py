@@ -14,6 +14,7 @@ from jobyard.yard import Yard
 
 if TYPE_CHECKING:
     from jobyard.definitions import Definition, DefinitionKeywords, Fault, Loaded
+    from jobyard.definitions.overview import Overview
 
 __all__ = ["AsyncDefinitions"]
 
@@ -53,6 +54,9 @@ class AsyncDefinitions:
     async def get(self, name: str) -> Definition:
         return await _in_thread(self._yard.definitions.get, name)
 
+    async def overview(self, runs: int = 10) -> list[Overview]:
+        return await _in_thread(self._yard.definitions.overview, runs)
+
     async def request(self, name: str, user: str | None = None) -> Definition:
         return await _in_thread(self._yard.definitions.request, name, user)
 
@@ -68,8 +72,21 @@ class AsyncDefinitions:
     async def delete(self, name: str, user: str | None = None) -> None:
         await _in_thread(self._yard.definitions.delete, name, user)
 
+    async def build(
+        self,
+        name: str,
+        build_deps: bool = False,
+        build_revdeps: bool = False,
+        pins: Mapping[str, Job[Any] | AsyncJob[Any] | int | None] | None = None,
+    ) -> AsyncJob[Any]:
+        plain = {key: pin.job if isinstance(pin, AsyncJob) else pin for key, pin in (pins or {}).items()}
+        return AsyncJob(await _in_thread(self._yard.definitions.build, name, build_deps, build_revdeps, plain))
+
     async def delete_build(self, job: Job[Any] | AsyncJob[Any] | int) -> None:
         await _in_thread(self._yard.definitions.delete_build, job.job if isinstance(job, AsyncJob) else job)
+
+    async def declare(self) -> list[Definition]:
+        return await _in_thread(self._yard.definitions.declare)
 
     async def list(self) -> list[Definition]:
         return await _in_thread(self._yard.definitions.list)

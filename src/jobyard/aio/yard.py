@@ -171,8 +171,7 @@ class AsyncYard:
         build_revdeps: bool = False,
         pins: Mapping[str, Job[Any] | AsyncJob[Any] | int | None] | None = None,
     ) -> AsyncJob[Any]:
-        plain = {key: pin.job if isinstance(pin, AsyncJob) else pin for key, pin in (pins or {}).items()}
-        return AsyncJob(await _in_thread(self.yard.build, name, build_deps, build_revdeps, plain))
+        return await self.definitions.build(name, build_deps, build_revdeps, pins)
 
     def insert_statement(self, new: NewJob, paramstyle: str = "named") -> tuple[str, Any]:
         return self.yard.insert_statement(new, paramstyle)
