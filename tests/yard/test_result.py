@@ -80,8 +80,11 @@ def test_the_ops_behind_a_failed_one_failed_and_have_no_times(yard, tasks):
     assert [op.status for op in job.ops] == ["succeeded", "failed", "failed"]
     assert (job.ops[2].started_at, job.ops[2].exec_at, job.ops[2].ended_at) == (None, None, None)
     assert "broken" in str(job.ops[1].error)
+    assert "an earlier op failed: op 1 (fail)" in str(job.ops[2].error)
+    assert job.retry().ops[2].error is None
+    run_now(yard)
     with pytest.raises(JobFailed, match="broken"):
-        _ = job.result
+        _ = job.refresh().result
 
 
 def test_a_canceled_job_raises(tasks):

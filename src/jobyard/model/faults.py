@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from jobyard.errors import JobCrashed, JobyardError
 from jobyard.model.states import Status
 
-__all__ = ["called", "crash_fault", "dependency_fault", "fault", "foreign_fault"]
+__all__ = ["called", "crash_fault", "dependency_fault", "earlier_op_fault", "fault", "foreign_fault"]
 
 
 class DependencyFailed(JobyardError):
@@ -57,6 +57,11 @@ def crash_fault(reclaims: int, why: str) -> str:
     """The error of a job that was reclaimed once too often."""
     times = f"{reclaims} times" if reclaims != 1 else "once"
     return fault(JobCrashed(f"poison: the process that ran the job was lost {times}, the last time: {why}"))
+
+
+def earlier_op_fault(index: int, task: str) -> str:
+    """The error of the ops behind the one, at *index*, that failed."""
+    return fault(EarlierOpFailed(f"an earlier op failed: op {index} ({task})"))
 
 
 def foreign_fault(machine: str | None, result: str) -> str:

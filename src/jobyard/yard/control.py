@@ -58,6 +58,8 @@ class JobControl:
         else:
             with self._store.read() as tx:
                 rows = self._store.jobs.ops(tx, [row.id]).get(row.id, [])
+            if STATUSES[row.status] is Status.FAILED:
+                _blame(rows, row.cursor)
         statuses = op_statuses(STATUSES[row.status], row.cursor, row.op_count)
         by_hand = self._is_by_hand(row)
         return [self._op(op, status, by_hand) for op, status in zip(rows, statuses, strict=True)]
@@ -298,6 +300,15 @@ def _ended(id: int, row: JobRow | None, timeout: float | None) -> JobRow:
         msg = f"job {id} has not ended after {timeout:g} s; it goes on"
         raise WaitTimeout(msg)
     return row
+
+
+def _blame(ops: list[OpRow], cursor: int) -> None:
+    """Say of those behind the failed op why they failed too, which is stored nowhere since it follows."""
+    from jobyard.model.faults import earlier_op_fault  # for the seldom job that failed with ops left
+
+    for op in ops[cursor + 1 :]:
+        if op.error is None and op.result is None:
+            op.error = earlier_op_fault(cursor, ops[cursor].task)
 
 
 def _only_op(row: JobRow) -> OpRow:
