@@ -180,6 +180,13 @@ def test_enqueue_hands_the_job_and_the_connection_over():
     assert [(new.ops[0].args, given) for new, given in desk.taken] == [('[["a"]]', None), ('[["b"]]', connection)]
 
 
+def test_a_parameter_may_have_any_name():
+    made = Desk().task(name="odd")(lambda self, queue, args: (self, queue, args))
+
+    assert made(self=1, queue=2, args=3) == (1, 2, 3)
+    assert made.new(self=1, queue=2, args=3).ops[0].args == '[[],{"self":1,"queue":2,"args":3}]'
+
+
 def test_bad_arguments_are_refused_before_anything_is_stored():
     desk = Desk()
     made = desk.task(name="thumb")(thumbnail)

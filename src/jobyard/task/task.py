@@ -147,7 +147,7 @@ class Task(Generic[P, R]):
         other._blank = None
         return other
 
-    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+    def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """
         Store a job that calls the task with these arguments; any worker of its queue will run it.
 
@@ -159,18 +159,18 @@ class Task(Generic[P, R]):
         """
         return self._control.enqueue_new(self._new(args, kwargs), self.call.connection)
 
-    async def aenqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
+    async def aenqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """`enqueue` for coroutines: the event loop goes on meanwhile."""
         return await self._control.aenqueue_new(self._new(args, kwargs), self.call.connection)
 
-    def new(self, *args: P.args, **kwargs: P.kwargs) -> NewJob:
+    def new(self, /, *args: P.args, **kwargs: P.kwargs) -> NewJob:
         """The job that `enqueue` would store, for `Yard.enqueue_many`; nothing is stored."""
         if self.call.connection is not None:
             msg = "connection= belongs to the call that stores: give it to enqueue_many(..., connection=)"
             raise UsageError(msg)
         return self._new(args, kwargs)
 
-    def op(self, *args: P.args, **kwargs: P.kwargs) -> Op:
+    def op(self, /, *args: P.args, **kwargs: P.kwargs) -> Op:
         """
         One call of the task, as an op of a job that may have several; see `Yard.enqueue`.
 
@@ -226,7 +226,7 @@ class Task(Generic[P, R]):
 class CallableTask(Task[P, R], Generic[P, R, C]):
     """A task as its decorator leaves it: called, it does what the undecorated function does, here and now."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> C:
         return self.decorated(*args, **kwargs)  # type: ignore[no-any-return]
 
 
