@@ -23,7 +23,9 @@ do $$
 declare t text;
 begin
     for t in select c.oid::regclass from pg_class c
-        where c.relnamespace = 'main'::regnamespace and c.relkind in ('r', 'S') and not exists (select from pg_depend d where d.objid = c.oid and d.deptype in ('a', 'i') and c.relkind = 'S')
+        where c.relnamespace = 'main'::regnamespace and c.relkind in ('r', 'S')
+            and not (c.relkind = 'S' and exists (
+                select from pg_depend d where d.objid = c.oid and d.deptype in ('a', 'i')))
     loop
         execute 'alter table ' || t || ' owner to main_owner';
     end loop;
