@@ -317,6 +317,38 @@ def test_tasks_that_say_when_they_run_are_definitions_once_a_worker_starts(yard,
     assert [each.name for each in yard.definitions.list()] == ["auto"]
 
 
+def test_what_a_task_declares_follows_the_task_and_stays_retired(yard, make_yard):
+    def declare(yard, every):
+        yard.task(name="auto", every=every)(_nothing)
+        run(yard)
+        return yard.definitions.get("auto")
+
+    assert declare(yard, "1h").interval == 3600
+    assert declare(make_yard(), "2h").interval == 7200
+    yard.definitions.retire("auto")
+
+    assert declare(make_yard(), "3h").state == "retired"
+
+
+def _nothing():
+    pass
+
+
+def test_a_task_says_that_it_got_only_so_far(yard):
+    left = [2]
+
+    @yard.task(name="part", every="1h")
+    def part():
+        if left[0]:
+            left[0] -= 1
+            ctx.result_status = "success_partial"
+
+    run(yard)
+
+    results = yard.definitions.get("part").results()
+    assert [result.status for result in results] == ["success", "success_partial", "success_partial"]
+
+
 def test_a_recurring_job_takes_the_newest_result_when_it_begins(yard, shop, clock):
     yard.definitions.add("source", "note", [1])
     user = yard.definitions.add("user", "note", [retval("source")], dependencies=["source"], every="1h")

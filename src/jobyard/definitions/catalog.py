@@ -243,7 +243,11 @@ class Definitions:
         with self._store.read() as tx:
             known = self._store.definitions.get_many(tx, [task.name for task in declared])
         entries = [Entry(task.name, {"task": task}) for task in declared if task.name not in known]
-        entries += [self._entry(Definition(row, self)) for row in known.values() if row.task == row.name]
+        entries += [
+            self._entry(Definition(row, self))
+            for row in known.values()
+            if row.task == row.name and row.state != DefinitionState.RETIRED
+        ]
         drafts, faults = self._prepare(entries)
         if faults:
             raise faults[0].kind(faults[0].text)

@@ -87,8 +87,10 @@ def settle(
         result.ready = result.ready or released.ready
         result.ended = released.ended
     _note_reclaims(tx, jobs, result, worker, now)
-    next_ready = jobs.note_ends(tx, [_end(item) for item in result.done if item.decision.status in FINAL], now)
-    result.ready = result.ready or next_ready
+    defined = [item for item in result.done if item.row.definition is not None and item.decision.status in FINAL]
+    if defined:
+        next_ready = jobs.note_ends(tx, map(_end, defined), now)
+        result.ready = result.ready or next_ready
     return result
 
 
