@@ -23,10 +23,9 @@ __all__ = ["InlineWorker"]
 class InlineSlot(ThreadSlot):
     """A slot without a thread of its own: whoever calls `serve` runs the jobs."""
 
-    def dismiss(self) -> None:
-        """End `serve`, if it was not told to."""
-        with suppress(RuntimeError):
-            self.hand(None)
+    def hand(self, run: Run | None) -> None:
+        with suppress(RuntimeError):  # the worker and the host may both tell it to end
+            super().hand(run)
 
     def told(self, attempt: Attempt) -> None:
         if (task := attempt.task) is not None:
@@ -84,7 +83,7 @@ class InlineWorker(Worker):
         slot = self._hosts.host.slot
         with ThreadPoolExecutor(1, "jobyard-claimer") as pool:
             done = pool.submit(super().run_until_idle)
-            done.add_done_callback(lambda _: slot.dismiss())
+            done.add_done_callback(lambda _: slot.hand(None))
             try:
                 slot.serve()
             except BaseException:
