@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from bench.measurement import Measurement, Plan, Sizes
-from bench.measurements import backlog, drain, enqueue, footprint, latency, processes
+from bench.measurements import backlog, definitions, drain, enqueue, footprint, latency, processes
 
 __all__ = ["plan"]
 
 PLANS: dict[str, tuple[Plan, ...]] = {
-    "sqlite": (enqueue.sqlite, drain.sqlite, processes.sqlite, backlog.sqlite, latency.sqlite, footprint.sqlite)
+    "sqlite": (
+        enqueue.sqlite,
+        drain.sqlite,
+        processes.sqlite,
+        backlog.sqlite,
+        latency.sqlite,
+        footprint.sqlite,
+        definitions.sqlite,
+    )
 }
 """By kind of store: another database brings its own raw limit, peers and floors for the same questions."""
 
