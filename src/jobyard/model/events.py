@@ -142,7 +142,7 @@ class JobReclaimed(OfJob):
     """A job was taken from a lost worker or a dead child, for the `crashes`-th time, and is queued again."""
 
     level = logging.WARNING
-    template = "job {job} ({task}) reclaimed from {worker}, {crashes} times so far"
+    template = "job {job} ({task}) reclaimed from {worker} (reclaims so far: {crashes})"
 
     worker: str
     crashes: int
@@ -223,7 +223,7 @@ class WorkerLost(Happening):
     """A worker was silent for too long, and this one reclaimed its jobs; or this worker found itself lost."""
 
     level = logging.WARNING
-    template = "worker {worker} is lost, {jobs} jobs reclaimed"
+    template = "worker {worker} is lost; jobs reclaimed: {jobs}"
 
     worker: str
     jobs: int
