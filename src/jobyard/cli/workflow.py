@@ -38,7 +38,7 @@ def command() -> None:
     Examples:
       jobyard workflow take build7 --limit 3 --json
       jobyard workflow heartbeat 12 --logtail "42 of 100"
-      jobyard workflow finish 12 success --log import.log
+      jobyard workflow finish 12 success --log - < import.log
     """
 
 
@@ -165,7 +165,7 @@ def finish(session: Session, /, job: int, status: str, log: BinaryIO | None, epo
 
     \b
     Examples:
-      jobyard workflow finish 12 success --log import.log
+      jobyard workflow finish 12 success --log - < import.log
       jobyard workflow finish 12 failure_remote_broken
     """
     _show(session.yard().workflow.finish_job(job, status, log, epoch=epoch), as_json)
