@@ -3,9 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-# More for pytest, e.g. make test PYTEST_ARGS="-n auto tests/model". One process by default: the tests that kill and
-# stop workers measure time, and want the cores for themselves.
-PYTEST_ARGS ?=
+# For pytest: two processes, since most tests wait for others. E.g. make test PYTEST_ARGS="-x tests/model".
+PYTEST_ARGS ?= -n 2 --dist worksteal
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 
 .DEFAULT_GOAL := help
@@ -50,11 +49,11 @@ bench: $(VENV)/.dev ## measure, beside the peers, into bench/RESULTS.md
 	@$(BIN)/python -m bench
 
 soak: $(VENV)/.dev ## run the long and heavy variants of the fault tests
-	@$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m soak
 
 coverage: $(VENV)/.dev ## run the tests and report which branches they take
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	@$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 

@@ -1,7 +1,8 @@
 """
 Does what a page of the documentation shows, in the order of the page, in a folder of its own.
 
-A Python block that begins with a comment like ``# shop.py`` is that file, or its continuation; a TOML or YAML block likewise.
+A Python block that begins with a comment like ``# shop.py`` is that file, or its continuation; a TOML or
+YAML block likewise.
 ``pycon`` is a session of its own. In ``console`` what stands after ``$`` is run, and what is shown below it must come;
 a command with nothing below it must succeed. ``...`` stands for anything.
 """

@@ -20,7 +20,16 @@ from jobyard.errors import ConfigError
 from jobyard.model.durations import seconds
 from jobyard.model.sizes import size
 
-__all__ = ["FILE", "SETTINGS", "LogLimit", "Settings", "command_line", "load_settings", "notify_socket", "set_command_line"]
+__all__ = [
+    "FILE",
+    "SETTINGS",
+    "LogLimit",
+    "Settings",
+    "command_line",
+    "load_settings",
+    "notify_socket",
+    "set_command_line",
+]
 
 T = TypeVar("T")
 

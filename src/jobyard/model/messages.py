@@ -65,7 +65,8 @@ class Run(msgspec.Struct, array_like=True, tag="run"):
     A claimed job, to be run from op `row.cursor` on.
 
     `calls` are the ops to run, in order; None stands for the usual one op, which is in the row itself without
-    references. The claimer gives a job of several ops one after another, so that a cancel in between is never missed. `results` are the (task, stored result) of the finished ops, for `op_refs`.
+    references. The claimer gives a job of several ops one after another, so that a cancel in between is never missed.
+    `results` are the (task, stored result) of the finished ops, for `op_refs`.
     The policy is resolved: what the call, the task, the queue and the yard say, in this order. Seconds and bytes.
     """
 

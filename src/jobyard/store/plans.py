@@ -20,7 +20,7 @@ class Query(NamedTuple):
     """One statement, whose rows come back."""
 
     statement: str
-    params: Params = {}
+    params: Params = {}  # noqa: RUF012 - never changed
 
 
 class Batch(NamedTuple):
