@@ -133,6 +133,25 @@ def uninstall(driver: Driver) -> None:
 
 
 _TABLES = frozenset(
-    "schema_version jobs ops dependencies attempts tokens requests queues workers events log progress definitions "
-    "definition_dependencies builds machines files idle".split()
+    {
+        "schema_version",
+        "jobs",
+        "ops",
+        "dependencies",
+        "attempts",
+        "tokens",
+        "requests",
+        "queues",
+        "workers",
+        "events",
+        "log",
+        "progress",
+        "definitions",
+        "definition_dependencies",
+        "builds",
+        "machines",
+        "files",
+        "idle",
+    }
+)
 )

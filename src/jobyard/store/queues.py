@@ -53,4 +53,3 @@ class Queues:
         values["paused"], values["drained"] = int(queue.paused), int(queue.drained)
         tx.execute(self.sql.put, values)
         return queue
-
