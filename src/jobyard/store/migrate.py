@@ -154,4 +154,3 @@ _TABLES = frozenset(
         "idle",
     }
 )
-)
