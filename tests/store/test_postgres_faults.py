@@ -122,8 +122,8 @@ class TestSilence:
                 done.append(other.jobs.lock(tx, id).id)
 
         waiting = threading.Thread(target=wait)
-        with store.transaction() as tx:
-            store.jobs.lock(tx, id)
+        with psycopg.connect(url.partition("?")[0]) as somebody:
+            somebody.execute(f"select from {store.driver.schema}.jobs for update")
             waiting.start()
             began.wait(10)
             waiting.join(8)
@@ -173,6 +173,24 @@ def test_a_lock_that_is_held_for_too_long_is_busy(url, clock, store):
         store.jobs.lock(tx, id)
         with pytest.raises(StoreBusy, match="busy_timeout"), other.transaction() as theirs:
             other.jobs.lock(theirs, id)
+    other.close()
+
+
+def test_a_client_that_is_frozen_in_a_transaction_holds_its_locks_for_seconds_only(store, url, clock):
+    [id] = put(store)
+    other = open_store(url, busy_timeout=20, clock=clock)
+    frozen = store.transaction()
+    tx = frozen.__enter__()
+    store.jobs.lock(tx, id)
+
+    began = time.monotonic()
+    with other.transaction() as theirs:
+        assert other.jobs.lock(theirs, id).id == id
+
+    assert time.monotonic() - began < 10
+    with pytest.raises(StoreUnavailable):
+        tx.fetch("select 1")
+    frozen.__exit__(StoreUnavailable, StoreUnavailable("frozen"), None)
     other.close()
 
 

@@ -147,6 +147,7 @@ class PostgresDriver:
         self._forget_the_parents()
         self._listener.close()
         self._pool.close()
+        self._watch.close()
 
     @contextmanager
     def _transaction(self, begin: tuple[str, ...], *, priority: bool = False) -> Iterator[PostgresTransaction]:

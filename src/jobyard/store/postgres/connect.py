@@ -61,7 +61,8 @@ class Target:
         return [
             ("search_path", self.schema),
             ("lock_timeout", f"{round(self.busy_timeout * 1000)}ms"),
-            ("idle_in_transaction_session_timeout", "60s"),
+            # A worker that was frozen within a transaction must not keep what it had locked.
+            ("idle_in_transaction_session_timeout", "5s"),
             # A plan made while a table was small must not read all of it when it has grown.
             ("enable_seqscan", "off"),
             ("jit", "off"),

@@ -45,20 +45,22 @@ class Watch:
         self._waiting: dict[Connection, float] = {}
         self._thread: threading.Thread | None = None
         self._last = 0.0
+        self._closed = threading.Event()
 
     @contextmanager
     def over(self, connection: Connection) -> Iterator[None]:
         """Something is sent on the connection and answered within the block."""
         self._waiting[connection] = self._last = time.monotonic()
-        self._start()
+        if self._thread is None:
+            self._start()
         try:
             yield
         finally:
             self._waiting.pop(connection, None)
 
     def _run(self) -> None:
-        while self._waiting or time.monotonic() - self._last < _IDLE:
-            time.sleep(_LOOK)
+        while self._waiting or (time.monotonic() - self._last < _IDLE and not self._closed.is_set()):
+            self._closed.wait(_LOOK)
             for connection, since in list(self._waiting.items()):
                 if time.monotonic() - since > _SILENT:
                     self._look_after(connection, since)
@@ -66,8 +68,13 @@ class Watch:
         if self._waiting:  # it has begun to wait just now
             self._start()
 
+    def close(self) -> None:
+        """Let the thread end; a later use starts another."""
+        self._closed.set()
+
     def _start(self) -> None:
         if self._thread is None:
+            self._closed = threading.Event()
             self._thread = threading.Thread(target=self._run, name="jobyard-watch", daemon=True)
             self._thread.start()
 
