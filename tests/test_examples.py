@@ -76,3 +76,31 @@ def test_imports_outlive_a_machine_that_is_killed_and_leave_one_that_is_quiesced
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert log.stdout.splitlines() == [f"Write line {number}" for number in range(16, 0, -1)]
+
+
+def test_the_graph_of_definitions_has_one_that_fails_and_one_that_is_skipped(tmp_path):
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / "etl" / "etl.py"],
+        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.replace("jobyard.errors.", "").replace("jobyard.model.faults.", "").splitlines()
+    assert sorted(lines[:8]) == [
+        "customers succeeded",
+        "forecast failed: DependencyFailed: job 7 (weather), which this one waited for, failed, not succeeded",
+        "orders succeeded",
+        "page succeeded",
+        "report succeeded",
+        "returns skipped: SkipJob: nothing came back on 2024-02-29",
+        "sales succeeded",
+        "weather failed: ConnectionError: the weather service does not answer",
+    ]
+    assert lines[8:] == [
+        "sales::harbour::ada 2/2",
+        "sales::harbour::bob 1/1",
+        "sales::market::bob 1/1",
+        "sales::market::cleo 1/1",
+        "north: 9 pieces",
+        "south: 6 pieces",
+    ]

@@ -227,7 +227,7 @@ class Definition:
         """
         Whether something that it was made of, near or far, was built after it.
 
-        None where nobody can tell: it, or one that it depends on directly, has no successful build.
+        None where nobody can tell: it, or one that it depends on, near or far, has no successful build.
         """
         return self._home.outdated_of(self.name)
 

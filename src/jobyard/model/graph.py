@@ -71,7 +71,7 @@ def outdated(edges: Edges, built_at: Mapping[str, int | None], names: Iterable[s
     """
     Whether the latest successful build of each of *names* is older than one of what it was made of, near or far.
 
-    None where nobody can tell: the definition, or one that it depends on directly, has no successful build.
+    None where nobody can tell: the definition, or one that it depends on, near or far, has no successful build.
 
     Args:
         built_at: when the latest successful build of each ended.
