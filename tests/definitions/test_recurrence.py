@@ -37,7 +37,22 @@ def test_the_first_run_is_due_now_and_the_next_an_interval_later(yard, shop):
     assert shop.seen == [1]
     assert (hourly.job.status, due(hourly)) == ("scheduled", HOUR)
     assert [result.status for result in hourly.results()] == ["success"]
-    assert kinds(yard, "hourly") == ["start", "finish"]
+    assert kinds(yard, "hourly") == ["start", "finish", "publish"]
+
+
+def test_the_first_success_is_published_once(yard, shop):
+    """A failure before it is none, and neither is a build that was skipped."""
+    yard.definitions.add("feed", "fail")
+    yard.definitions.add("idle", "skip")
+    yard.build("idle")
+    yard.build("feed")
+    run(yard)
+    shop.broken = False
+    first, _ = yard.build("feed"), yard.build("feed")
+    run(yard)
+
+    published = yard.events(kind="publish")
+    assert [(event.definition, event.job) for event in published] == [("feed", first.id)]
 
 
 def test_times_that_were_missed_collapse_into_one_run(yard, shop, clock):

@@ -151,7 +151,10 @@ class Recurrence:
         if definition is None:
             return
         started_at = row.started_at or work.now
+        is_first = definition.last_build is None and end.status is Status.SUCCEEDED
         definition = recorded(definition, Run(row.id, end.status, result, started_at, work.now, recurrence))
+        if is_first:
+            work.events.append(_event("publish", work.now, row, work.machines, user=end.user))
         work.rows[definition.name] = work.changed[definition.name] = definition
         if recurrence and definition.state == DefinitionState.ACTIVE:
             yield from self._next(definition, row, result, work)
