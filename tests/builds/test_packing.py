@@ -71,6 +71,12 @@ def test_types_that_come_back(value):
     assert storage.unpack(storage.pack(value)) == value
 
 
+@pytest.mark.parametrize("value", [time(2, 30, fold=1), datetime(2024, 10, 27, 2, 30, fold=1)], ids=type)
+def test_the_second_of_two_equal_times_stays_the_second(value):
+    """On the day on which the clock is set back; `==` does not see it."""
+    assert storage.unpack(storage.pack(value)).fold == 1
+
+
 class Foreign:
     """A class of the user's."""
 

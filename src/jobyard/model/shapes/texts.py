@@ -16,6 +16,8 @@ import msgspec
 __all__ = ["TEXTS"]
 
 _ZONED = re.compile(r"(.*)\[([^\]]+)\]", re.DOTALL)
+_SECOND = "[fold=1]"
+"""Behind a time that a clock shows twice, where no offset tells that it is the second."""
 
 
 def _bytes_text(value: bytes) -> str:
@@ -29,7 +31,9 @@ def _text_bytes(text: str) -> bytes:
 def _moment_text(value: datetime | time) -> str:
     """ISO 8601; the name of a zone follows in brackets (RFC 9557), since an offset alone does not tell it."""
     key = _key(value.tzinfo)
-    return f"{value.isoformat()}[{key}]" if key else value.isoformat()
+    text = f"{value.isoformat()}[{key}]" if key else value.isoformat()
+    told = key is not None and isinstance(value, datetime)
+    return text + _SECOND if value.fold and not told else text
 
 
 def _key(zone: tzinfo | None) -> str | None:
@@ -47,6 +51,8 @@ def _zone(key: str) -> tzinfo:
 
 
 def _text_datetime(text: str) -> datetime:
+    if text.endswith(_SECOND):
+        return _text_datetime(text.removesuffix(_SECOND)).replace(fold=1)
     zoned = _ZONED.fullmatch(text)
     return _in_zone(datetime.fromisoformat(zoned[1]), zoned[2]) if zoned else datetime.fromisoformat(text)
 
@@ -64,6 +70,8 @@ def _in_zone(value: datetime, key: str) -> datetime:
 
 
 def _text_time(text: str) -> time:
+    if text.endswith(_SECOND):
+        return _text_time(text.removesuffix(_SECOND)).replace(fold=1)
     zoned = _ZONED.fullmatch(text)
     return time.fromisoformat(zoned[1]).replace(tzinfo=_zone(zoned[2])) if zoned else time.fromisoformat(text)
 
