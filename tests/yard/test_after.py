@@ -106,6 +106,20 @@ def test_cancel_goes_down_the_chain(yard, tasks):
     chain[0].cancel()
 
     assert [job.refresh().status for job in chain] == ["canceled"] * 4
+    first = f"job {chain[0].id} (echo)"
+    assert chain[1].error.message == f"{first}, which this one waited for, was canceled"
+    assert chain[3].error.message == (
+        f"job {chain[2].id} (echo), which this one waited for, was canceled, because of {first}"
+    )
+
+
+def test_a_job_after_one_that_was_canceled_before_says_so(tasks):
+    parent = tasks.echo.enqueue()
+    parent.cancel()
+
+    child = tasks.echo.using(after=[parent]).enqueue()
+
+    assert child.error.message == f"job {parent.id} (echo), which this one waited for, was canceled"
 
 
 def test_an_end_that_is_awaited_stops_the_chain(yard, tasks):

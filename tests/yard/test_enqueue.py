@@ -182,6 +182,7 @@ def test_an_expired_job_that_has_not_begun_is_canceled(yard, tasks, clock):
     summary = run_now(yard)
 
     assert (summary.succeeded, late.refresh().status, early.refresh().status) == (0, "canceled", "succeeded")
+    assert late.error.message == "not begun by its expires"
     assert [event.job for event in yard.events(kind="cancel")] == [late.id]
 
 

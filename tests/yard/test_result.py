@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from jobyard import JobCanceled, JobFailed, JobTimeout, NotFinished, RemoteError, SkipJob
+from jobyard import CancelJob, JobCanceled, JobFailed, JobTimeout, NotFinished, RemoteError, SkipJob, ctx
 from jobyard.testing import run_now
+from tests.support import eventually
 
 
 @pytest.mark.parametrize(
@@ -91,8 +92,35 @@ def test_a_canceled_job_raises(tasks):
     job = tasks.echo.enqueue()
     job.cancel()
 
-    with pytest.raises(JobCanceled, match=f"job {job.id}"):
+    with pytest.raises(JobCanceled, match=rf"job {job.id} .*: canceled by request"):
         _ = job.result
+    assert job.error.message == "canceled by request"
+
+
+def test_the_ops_that_a_canceled_job_had_left_say_why(yard, tasks):
+    @yard.task(name="stop")
+    def stop():
+        ctx.job.cancel()
+        eventually(lambda: ctx.canceling)
+        raise CancelJob
+
+    job = yard.enqueue(tasks.add.op(1), stop.op(), tasks.add.op(2))
+
+    run_now(yard)
+
+    job.refresh()
+    assert [op.status for op in job.ops] == ["succeeded", "canceled", "canceled"]
+    assert [op.error and op.error.message for op in job.ops] == [None, *["canceled by request"] * 2]
+    assert [op.result for op in job.ops] == [2, None, None]
+    assert job.retry().error is None
+
+
+def test_a_job_that_ends_itself_says_so(yard, tasks):
+    job = tasks.give_up.enqueue()
+
+    run_now(yard)
+
+    assert (job.refresh().status, job.error.message) == ("canceled", "canceled by its own run")
 
 
 def test_a_skipped_job_has_none(yard, tasks):

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from jobyard.errors import JobCrashed, JobyardError
+from jobyard.errors import JobCanceled, JobCrashed, JobyardError
 from jobyard.model.states import Status
 
-__all__ = ["called", "crash_fault", "dependency_fault", "earlier_op_fault", "fault", "foreign_fault"]
+__all__ = [
+    "called",
+    "canceled_fault",
+    "cascade_fault",
+    "crash_fault",
+    "dependency_fault",
+    "earlier_op_fault",
+    "fault",
+    "foreign_fault",
+]
 
 
 class DependencyFailed(JobyardError):
@@ -46,6 +55,17 @@ def dependency_fault(
     why = f", because of {cause}" if cause else ""
     text = f"{called(parent, name)}, which this one waited for, {_ended(status)}, not {wanted}{why}"
     return fault(DependencyFailed(text))
+
+
+def canceled_fault(why: str = "canceled by request") -> str:
+    """The error of a job that was canceled."""
+    return fault(JobCanceled(why))
+
+
+def cascade_fault(parent: int, name: str | None, cause: str | None = None) -> str:
+    """The error of a job that was canceled with one that it waited for; see `dependency_fault`."""
+    why = f", because of {cause}" if cause else ""
+    return canceled_fault(f"{called(parent, name)}, which this one waited for, was canceled{why}")
 
 
 def called(id: int, name: str | None) -> str:

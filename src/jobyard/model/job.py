@@ -256,14 +256,16 @@ class Job(Reference, Generic[R]):
             msg = f"job {self.id} ({self.title}) failed:\n{error}" if error else f"job {self.id} ({self.title}) failed"
             raise JobFailed(msg, error) from error
         if status is Status.CANCELED:
-            msg = f"job {self.id} ({self.title}) was canceled"
+            error = self.error
+            why = f": {error.message}" if error and error.message else ""
+            msg = f"job {self.id} ({self.title}) was canceled{why}"
             raise JobCanceled(msg)
         msg = f"job {self.id} ({self.title}) is {status}: wait() for its end first"
         raise NotFinished(msg)
 
     @property
     def error(self) -> RemoteError | None:
-        """The error of the last failed attempt."""
+        """The error of the last failed attempt; of a canceled job, why it was canceled."""
         if self._own_ops:
             return next((op.error for op in self.ops if op.status is Status.FAILED and op.error), None)
         return self._control.error(self._row.error) if self._control else None

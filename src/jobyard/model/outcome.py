@@ -33,9 +33,12 @@ class Decision(msgspec.Struct, frozen=True):
     """False: the attempt number is taken back."""
     advance: bool = False
     """The op is done and the next one follows."""
+    requested: bool = False
+    """It is canceled because somebody asked for that."""
 
 
 _CANCELED = Decision(Status.CANCELED)
+_CANCELED_BY_REQUEST = Decision(Status.CANCELED, requested=True)
 _SUCCEEDED = Decision(Status.SUCCEEDED)
 _ADVANCE = Decision(Status.RUNNING, advance=True)
 _BACK = Decision(Status.QUEUED, spent=False)
@@ -76,7 +79,7 @@ def decide(
     if ended == Ended.RETURNED:
         return _ADVANCE if more else _SUCCEEDED
     if status is Status.CANCELING:
-        return _FAILED if ended == Ended.RAISED else _CANCELED
+        return _FAILED if ended == Ended.RAISED else _CANCELED_BY_REQUEST
     if ended == Ended.CRASHED:
         poison = crashes + 1 >= max_crashes
         return Decision(Status.FAILED if poison else Status.QUEUED, crashed=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 
 from jobyard.errors import InvalidTransition, PreconditionFailed
-from jobyard.model.faults import dependency_fault
+from jobyard.model.faults import canceled_fault, cascade_fault, dependency_fault
 from jobyard.model.newjob import accepted_statuses, options_of
 from jobyard.model.ranking import is_requested, rank
 from jobyard.model.rows import JobRow
@@ -64,6 +64,7 @@ class Control:
             self.requests.ask(tx, "cancel", row, now)
             effect.asked = True
             return True, f"job {id} is running and will be canceled", effect
+        row.error = canceled_fault()
         self._end(tx, row, Status.CANCELED, effect, now, user)
         return True, f"job {id} canceled", effect
 
@@ -183,6 +184,8 @@ class Control:
         held = row if STATUSES[row.status] in HELD else None
         check_transition(STATUSES[row.status], status, what=f"job {id}")
         row.result = result
+        if status is Status.CANCELED:
+            row.error = canceled_fault()
         for op in self.jobs.ops(tx, [id]).get(id, [])[row.cursor :] if row.op_count > 1 else []:
             op.result = result
             self.jobs.change_op(tx, op)
@@ -202,6 +205,7 @@ class Control:
         for row in self.jobs.expired(tx, now):
             if STATUSES[row.status] not in FINAL:
                 self._event(tx, "cancel", row, None, now, {"why": "expired"})
+                row.error = canceled_fault("not begun by its expires")
                 self._end(tx, row, Status.CANCELED, effect, now)
         return effect
 
@@ -239,7 +243,7 @@ class Control:
         self.jobs.change(tx, row)
         effect.ready = effect.ready or after is not Status.WAITING
 
-    def _recount(self, tx: Transaction, row: JobRow, *, anew: bool) -> tuple[Status, str | None] | None:
+    def _recount(self, tx: Transaction, row: JobRow, *, anew: bool) -> tuple[Status, str] | None:
         """
         Look at the dependencies again; a broken one gives the end that it means.
 
@@ -254,7 +258,7 @@ class Control:
                 row.open_parents += 1
             elif not accepted >> code & 1:
                 if STATUSES[code] is Status.CANCELED:
-                    return Status.CANCELED, None
+                    return Status.CANCELED, cascade_fault(parent, task)
                 return Status.FAILED, dependency_fault(parent, task, STATUSES[code], accepted_statuses(accepted))
         return None
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from jobyard.errors import BadArguments, DependencyCycle, QueueClosed, UnknownJob
-from jobyard.model.faults import dependency_fault
+from jobyard.model.faults import cascade_fault, dependency_fault
 from jobyard.model.newjob import JobOptions, NewJob, NewOp, accepted_statuses
 from jobyard.model.ranking import rank
 from jobyard.model.references import Ref
@@ -276,8 +276,11 @@ def _end_at_once(row: JobRow, edge: _Edge, work: _Work) -> None:
     row.open_parents = 0
     row.ended_at = work.now
     row.unique_key = None
-    row.status = _CANCELED if status == _CANCELED else _FAILED
-    if row.status == _FAILED:
+    if status == _CANCELED:
+        row.status = _CANCELED
+        row.error = cascade_fault(edge.parent, task)
+    else:
+        row.status = _FAILED
         row.error = dependency_fault(edge.parent, task, STATUSES[status], accepted_statuses(edge.accepted))
 
 

@@ -22,6 +22,7 @@ from jobyard.model.definition import (
     recurrence_key,
     result_of,
 )
+from jobyard.model.faults import canceled_fault
 from jobyard.model.newjob import JobOptions, NewJob, NewOp, options_of
 from jobyard.model.ranking import is_requested, rank
 from jobyard.model.references import Ref
@@ -266,6 +267,7 @@ def is_recurrence(row: JobRow) -> bool:
 def cancel_pending(row: JobRow, now: int) -> None:
     """End a job of a recurrence that has not begun; nothing waits for such a job."""
     row.status = CODES["canceled"]
+    row.error = canceled_fault(f"definition {row.definition} is failing")
     row.ended_at = now
     row.epoch += 1
     row.unique_key = None

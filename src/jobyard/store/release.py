@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from jobyard.model.faults import called, dependency_fault
+from jobyard.model.faults import called, cascade_fault, dependency_fault
 from jobyard.model.newjob import accepted_statuses
 from jobyard.model.rows import JobRow
 from jobyard.model.states import CODES, STATUSES, Status, check_transition
@@ -97,7 +97,9 @@ def _end_with_parent(
 ) -> None:
     status = Status.CANCELED if STATUSES[ended] is Status.CANCELED else Status.FAILED
     check_transition(STATUSES[row.status], status, what=f"job {row.id}")
-    if status is Status.FAILED:
+    if status is Status.CANCELED:
+        row.error = cascade_fault(parent, name, cause)
+    else:
         row.error = dependency_fault(parent, name, STATUSES[ended], accepted_statuses(accepted), cause)
     end(row, status, now)
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from jobyard.model.definition import DefinitionState, ResultStatus, fitting
-from jobyard.model.faults import crash_fault
+from jobyard.model.faults import canceled_fault, crash_fault
 from jobyard.model.messages import Ended, Outcome
 from jobyard.model.newjob import options_of
 from jobyard.model.outcome import Decision
@@ -188,19 +188,28 @@ def _how(error: str | None) -> str:
     return "its worker was lost" if error is None else str(msgspec.json.decode(error)["message"])
 
 
+def _error(item: Settled) -> str | None:
+    """The error with which a job ends."""
+    error, decision = item.outcome.error, item.decision
+    if decision.status is Status.FAILED and decision.crashed:
+        return crash_fault(item.row.crashes + 1, _how(error))
+    if decision.requested:
+        return canceled_fault()
+    if decision.status is Status.CANCELED and error is None:
+        return canceled_fault("canceled by its own run")
+    return error
+
+
 def _finish_row(item: Settled) -> Finish:
     row, outcome, decision = item.row, item.outcome, item.decision
     status = decision.status
     succeeded = status is Status.SUCCEEDED
-    error = outcome.error
-    if status is Status.FAILED and decision.crashed:
-        error = crash_fault(row.crashes + 1, _how(outcome.error))
     return Finish(
         row.id,
         row.epoch,
         CODES[status],
         outcome.result if succeeded else None,
-        None if succeeded else error,
+        None if succeeded else _error(item),
         outcome.began or None,
         _CANCELING if status in _FROM_CANCELING else _RUNNING,
     )

@@ -60,6 +60,8 @@ class JobControl:
                 rows = self._store.jobs.ops(tx, [row.id]).get(row.id, [])
             if STATUSES[row.status] is Status.FAILED:
                 _blame(rows, row.cursor)
+            elif STATUSES[row.status] is Status.CANCELED:
+                _say_why(rows[row.cursor :], row.error)
         statuses = op_statuses(STATUSES[row.status], row.cursor, row.op_count)
         by_hand = self._is_by_hand(row)
         return [self._op(op, status, by_hand) for op, status in zip(rows, statuses, strict=True)]
@@ -309,6 +311,12 @@ def _blame(ops: list[OpRow], cursor: int) -> None:
     for op in ops[cursor + 1 :]:
         if op.error is None and op.result is None:
             op.error = earlier_op_fault(cursor, ops[cursor].task)
+
+
+def _say_why(ops: Iterable[OpRow], error: str | None) -> None:
+    """Say of the ops that a canceled job had left why they did not run to their end."""
+    for op in ops:
+        op.error = error
 
 
 def _only_op(row: JobRow) -> OpRow:
