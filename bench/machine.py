@@ -9,11 +9,17 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import psycopg
+
+from bench.place import PLACES
+
 __all__ = ["describe"]
 
-PEERS = {"sqlite": ("huey",)}
+PEERS = {"sqlite": ("huey",), "postgres": ("psycopg", "pgqueuer", "procrastinate")}
 SETTINGS = {
     "sqlite": "WAL, `synchronous=FULL` for all; jobyard and huey with 10 slots; huey keeps results (`store_none`)",
+    "postgres": "the server on the same machine, with its defaults (`fsync` on) and `shared_buffers` of 512 MB; jobyard with 10 "
+    "slots; pgqueuer with batches of 100, asyncpg and uvloop; procrastinate with a concurrency of 10",
 }
 
 
@@ -30,7 +36,15 @@ def describe(store: str) -> dict[str, str]:
 
 def _versions(store: str) -> list[str]:
     names = ("jobyard", *PEERS[store])
-    return [f"Python {platform.python_version()}", f"SQLite {sqlite3.sqlite_version}", *map(_version, names)]
+    return [f"Python {platform.python_version()}", DATABASES[store](), *map(_version, names)]
+
+
+def _postgres() -> str:
+    with PLACES["postgres"]() as url, psycopg.connect(url) as connection:
+        return f"PostgreSQL {connection.info.parameter_status('server_version')}"
+
+
+DATABASES = {"sqlite": lambda: f"SQLite {sqlite3.sqlite_version}", "postgres": _postgres}
 
 
 def _version(name: str) -> str:

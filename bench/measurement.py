@@ -18,6 +18,7 @@ class Sizes:
     rounds: int = 3
     singles: int = 3_000
     jobs: int = 20_000
+    slow_jobs: int = 3_000
     busy_jobs: int = 3_000
     backlog: int = 1_000_000
     samples: int = 400
@@ -29,7 +30,7 @@ class Sizes:
     @classmethod
     def quick(cls) -> Sizes:
         """A hundredth of the work, once."""
-        return cls(1, 200, 2_000, 300, 20_000, 60, 2_000, 2_000, 10_000, 2)
+        return cls(1, 200, 2_000, 300, 300, 20_000, 60, 2_000, 2_000, 10_000, 2)
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Step:
     arguments: Mapping[str, object]
 
 
-def step(call: str, **arguments: object) -> Step:
+def step(call: str, /, **arguments: object) -> Step:
     """The step that makes this call."""
     return Step(call, arguments)
 

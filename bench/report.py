@@ -15,7 +15,7 @@ from bench.measurement import Figures, Floor, Measurement, Verdict
 __all__ = ["Report", "StoreResults", "terminal_table", "write"]
 
 FOLDER = Path(__file__).parent
-UNITS = {"per_s": "/s", "ms": " ms", "mib": " MiB"}
+UNITS = {"per_s": "/s", "ms": " ms", "mib": " MiB", "bytes": " bytes"}
 
 
 @dataclass(frozen=True)

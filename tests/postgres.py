@@ -36,10 +36,10 @@ _SETTINGS = {
 
 
 class Server:
-    """One server with its data in a folder of its own; `settings` are those of postgresql.conf."""
+    """One server with its data in a folder of its own, in `parent`; `settings` are those of postgresql.conf."""
 
-    def __init__(self, **settings: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="jobyard-pg-", dir=_short_folder()))
+    def __init__(self, parent: Path | None = None, **settings: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="jobyard-pg-", dir=parent or _short_folder()))
         self.port = _free_port()
         self._settings = {**_SETTINGS, **settings}
         self._user = _unprivileged()

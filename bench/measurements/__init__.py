@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from bench.measurement import Measurement, Plan, Sizes
-from bench.measurements import backlog, definitions, drain, enqueue, footprint, latency, processes
+from bench.measurements import (
+    backlog,
+    clients,
+    definitions,
+    drain,
+    enqueue,
+    footprint,
+    latency,
+    processes,
+    wal,
+    workers,
+)
 
 __all__ = ["plan"]
 
@@ -16,7 +27,16 @@ PLANS: dict[str, tuple[Plan, ...]] = {
         latency.sqlite,
         footprint.sqlite,
         definitions.sqlite,
-    )
+    ),
+    "postgres": (
+        enqueue.postgres,
+        clients.postgres,
+        drain.postgres,
+        workers.postgres,
+        backlog.postgres,
+        latency.postgres,
+        wal.postgres,
+    ),
 }
 """By kind of store: another database brings its own raw limit, peers and floors for the same questions."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench.measurement import Floor, Measurement, Sizes, Subject, step
 
-__all__ = ["sqlite"]
+__all__ = ["postgres", "sqlite"]
 
 
 def sqlite(sizes: Sizes) -> list[Measurement]:
@@ -17,6 +17,10 @@ def sqlite(sizes: Sizes) -> list[Measurement]:
             (Floor("of the rate with few", ("many", "per_s"), 0.85, ("few", "per_s")),),
         )
     ]
+
+
+postgres = sqlite
+"""The same question, the same floor."""
 
 
 def _subject(name: str, queued: int, count: int) -> Subject:

@@ -13,7 +13,7 @@ from bench.subjects.raw_sqlite import batches
 from bench.subjects.timing import Sender, time_starts
 from jobyard import Job
 
-__all__ = ["drain", "drain_part", "enqueue", "enqueue_many", "fill", "first_job", "latency", "serve"]
+__all__ = ["drain", "drain_part", "drain_share", "enqueue", "enqueue_many", "fill", "first_job", "latency", "serve"]
 
 TASKS = {"noop": noop, "anoop": anoop, "counted": counted, "spin": spin}
 CONCURRENCY = 10
@@ -22,6 +22,7 @@ CHUNK = 20_000
 
 def enqueue(url: str, count: int) -> dict[str, float]:
     """One job a commit."""
+    yard.install()
     noop.enqueue()
     watch = Stopwatch()
     for _ in range(count):
@@ -31,6 +32,7 @@ def enqueue(url: str, count: int) -> dict[str, float]:
 
 def enqueue_many(url: str, count: int) -> dict[str, float]:
     """All in one call, from the arguments to the jobs with their ids."""
+    yard.install()
     noop.enqueue()
     watch = Stopwatch()
     yard.enqueue_many([noop.new() for _ in range(count)])
@@ -58,6 +60,11 @@ def drain(url: str, count: int, processes: int = 1) -> dict[str, float]:
     peak = peak_mib()
     assert summary.succeeded == count, summary
     return {"per_s": rate, "steady_per_s": count / _span_s(yard.jobs(limit=None)), "peak_mib": peak}
+
+
+def drain_share(url: str) -> dict[str, float]:
+    """Run what is queued, until nothing is; how many that were."""
+    return {"count": yard.worker(concurrency=CONCURRENCY).run_until_idle().succeeded}
 
 
 def _span_s(jobs: list[Job]) -> float:
@@ -89,6 +96,7 @@ def serve(url: str) -> None:
 
 def latency(url: str, samples: int) -> dict[str, float]:
     """From before the enqueue here to the first line of the task there."""
+    yard.install()
     sender = Sender(lambda: arrive.enqueue(time.monotonic_ns()), lambda path: report.enqueue(str(path)))
     return latency_figures(time_starts(url, "bench.subjects.jobyard_yard:serve", sender, samples))
 
