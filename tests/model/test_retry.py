@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobyard import BadArguments
 from jobyard.model.retry import NO_RETRY, Retry, class_name
 
 MIDDLE = 0.5
@@ -91,7 +92,7 @@ def test_no_retry_is_one_attempt():
 
 @pytest.mark.parametrize("attempts", [0, -1, True, 2.0, "3", None])
 def test_attempts_is_a_whole_number_from_one(attempts):
-    with pytest.raises(ValueError, match="attempts"):
+    with pytest.raises(BadArguments, match="attempts"):
         Retry(attempts)
 
 
@@ -109,7 +110,7 @@ def test_attempts_is_a_whole_number_from_one(attempts):
     ],
 )
 def test_bad_options_are_named(options, named):
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(BadArguments, match=named):
         Retry(2, **options)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from jobyard.errors import BadArguments
 from jobyard.model.durations import seconds
 
 __all__ = ["NO_RETRY", "Retry", "class_name"]
@@ -57,15 +58,15 @@ class Retry:
     ) -> None:
         if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
             msg = f"Retry(attempts={attempts!r}): attempts is a whole number from 1"
-            raise ValueError(msg)
+            raise BadArguments(msg)
         if not 0 <= factor < math.inf or not 0 <= jitter < 1:
             msg = f"Retry(factor={factor!r}, jitter={jitter!r}): factor is at least 0 and jitter from 0 to below 1"
-            raise ValueError(msg)
+            raise BadArguments(msg)
         values = {
             "attempts": attempts,
-            "delay": None if delay is None else seconds(delay, "delay"),
+            "delay": None if delay is None else _seconds(delay, "delay"),
             "factor": float(factor),
-            "max_delay": seconds(max_delay, "max_delay"),
+            "max_delay": _seconds(max_delay, "max_delay"),
             "jitter": float(jitter),
             "on": tuple(class_name(e) for e in on),
             "give_up_on": tuple(class_name(e) for e in give_up_on),
@@ -90,6 +91,13 @@ class Retry:
         except OverflowError:
             wait = self.max_delay
         return min(wait, self.max_delay) * (1 + self.jitter * (2 * chance - 1))
+
+
+def _seconds(value: object, name: str) -> float:
+    try:
+        return seconds(value, name)
+    except ValueError as error:
+        raise BadArguments(*error.args) from None
 
 
 NO_RETRY = Retry(1)
