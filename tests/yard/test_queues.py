@@ -166,6 +166,15 @@ def test_every_change_is_an_event(yard):
     assert {(event.user, event.data["queue"]) for event in events} == {("ann", "a")}
 
 
+def test_the_event_of_changed_options_has_their_values(yard):
+    yard.queue("a", priority=3, retry=2, timeout="5m", aging=None)
+
+    [event] = yard.events()
+
+    assert (event.data["priority"], event.data["timeout"], event.data["aging"]) == (3, 300, None)
+    assert event.data["retry"]["attempts"] == 2
+
+
 @pytest.fixture
 def order(yard):
     """A task that notes the order in which its jobs run."""

@@ -109,7 +109,7 @@ def set_options(store: Store, name: str, given: Mapping[str, Any], user: str | N
         before = store.queues.get(tx, name)
         after = store.queues.change(tx, name, **changes)
         if after != before:
-            data = {"queue": name, **{key: repr(value) for key, value in changes.items()}}
+            data = {"queue": name, **changes}
             store.events.add(tx, "change", store.now(), user=user, data=data)
     if after.aging != before.aging:
         _rerank(store, name, before.aging, after.aging)
