@@ -51,6 +51,13 @@ def test_events_since_an_instant(yard, trail, clock):
     assert yard.events(kind="cancel")[0].at == clock.now()
 
 
+@pytest.mark.parametrize("id", [99, 2**63, -(2**70)])
+def test_of_a_job_that_cannot_be_there_are_none(yard, tasks, id):
+    tasks.echo.enqueue().cancel()
+
+    assert yard.events(job=id) == []
+
+
 def test_a_limit_below_nothing_is_refused(yard):
     with pytest.raises(BadArguments, match="limit"):
         yard.events(limit=-1)

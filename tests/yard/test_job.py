@@ -113,6 +113,8 @@ def test_progress_and_log_of_a_job_that_ran(yard):
     assert job.refresh().log_serial == 1
     assert job.ops[0].log == [entry]
     assert job.get_log_entries(newer_than=1) == []
+    assert job.get_log_entries(2**70) == []
+    assert job.get_log_entries(-(2**70)) == [entry]
 
 
 def test_log_serials_go_on_over_ops_and_attempts(yard, clock):

@@ -7,10 +7,10 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
+from tests.support import eventually
 
 from jobyard import CancelJob, JobCanceled, JobFailed, JobTimeout, NotFinished, RemoteError, SkipJob, ctx
 from jobyard.testing import run_now
-from tests.support import eventually
 
 
 @pytest.mark.parametrize(

@@ -54,8 +54,9 @@ class Events:
     def find(self, tx: Transaction, filter: EventFilter) -> list[Event]:
         """The events, newest first; with `after`, oldest first."""
         where = Where()
-        for column in ("kind", "job", "definition", "machine", "user"):
+        for column in ("kind", "definition", "machine", "user"):
             where.equal(column, getattr(filter, column))
+        where.number("job", filter.job)
         where.at_least("at", filter.since)
         where.above("id", filter.after)
         order = "id" if filter.after is not None else "id desc"

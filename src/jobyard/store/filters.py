@@ -10,7 +10,7 @@ import msgspec
 from jobyard.model.rows import JobRow
 from jobyard.model.states import CODES, Status
 from jobyard.store.driver import Params, Transaction
-from jobyard.store.jobs import as_read
+from jobyard.store.jobs import LARGEST, as_read
 
 __all__ = ["JobFilter", "Where", "count_jobs", "find_jobs"]
 
@@ -31,6 +31,13 @@ class Where:
     def equal(self, column: str, value: Any) -> None:
         if value is not None:
             self.add(f'"{column}" = :{column}', {column: value})
+
+    def number(self, column: str, value: int | None) -> None:
+        """Like `equal`; a number that no database knows is nowhere."""
+        if value is not None and abs(value) > LARGEST:
+            self.add("1 = 0", {})
+        else:
+            self.equal(column, value)
 
     def among(self, column: str, values: Sequence[Any] | None) -> None:
         if values is not None:

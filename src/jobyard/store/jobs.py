@@ -26,7 +26,8 @@ __all__ = ["AttemptRow", "Finish", "GiveBack", "Jobs", "as_read", "json_text"]
 
 _encoder = msgspec.json.Encoder()
 _PROMOTED_AT_ONCE = 5000
-_LARGEST_ID = 2**63 - 1
+LARGEST = 2**63 - 1
+"""The largest number that databases know."""
 
 
 def json_text(value: object) -> str:
@@ -92,7 +93,7 @@ class Jobs:
 
     def get(self, tx: Transaction, id: int) -> JobRow:
         """The row of a job. Raises `UnknownJob`."""
-        return _only(tx.fetch(self.sql.get, {"id": id}) if abs(id) <= _LARGEST_ID else [], id)
+        return _only(tx.fetch(self.sql.get, {"id": id}) if abs(id) <= LARGEST else [], id)
 
     def lock(self, tx: Transaction, id: int, *, with_parents: bool = False) -> JobRow:
         """

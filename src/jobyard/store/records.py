@@ -11,7 +11,7 @@ from jobyard.model.instants import from_micros
 from jobyard.model.messages import LogLine, ProgressReport
 from jobyard.model.op import LogEntry
 from jobyard.store.driver import Row, Transaction
-from jobyard.store.jobs import Jobs
+from jobyard.store.jobs import LARGEST, Jobs
 from jobyard.store.sql import Statements
 
 __all__ = ["Records"]
@@ -68,7 +68,7 @@ class Records:
 
     def log(self, tx: Transaction, id: int, newer_than: int | None = None, limit: int | None = None) -> list[LogEntry]:
         """The entries with a serial above *newer_than*, in order."""
-        values = {"job": id, "serial": newer_than or 0, "limit": limit or _ALL}
+        values = {"job": id, "serial": max(0, min(newer_than or 0, LARGEST)), "limit": limit or _ALL}
         return [_entry(row) for row in tx.fetch(self._log.newer_than, values)]
 
     def last_log(self, tx: Transaction, id: int, limit: int) -> list[LogEntry]:
