@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -69,7 +70,10 @@ OURS = {
 def loaded_by(program: str, folder: object) -> set[str]:
     """The modules that a fresh interpreter has after this program."""
     program = f"folder = {str(folder)!r}\n{program}\nimport sys\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("JOBYARD_")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True, env=plain
+    )
     return set(done.stdout.splitlines()[-1].split())
 
 

@@ -9,7 +9,7 @@ Every exception of jobyard, in one tree, sorted by who must act.
     │   │   ├── PayloadTooLarge
     │   │   └── BadDefinitions          a file of definitions has faults; each is listed with its line
     │   ├── BadResult                   the task returned what cannot be stored
-    │   ├── UnknownJob, UnknownTask, UnknownQueue, UnknownDefinition,
+    │   ├── UnknownJob, UnknownTask, UnknownDefinition,
     │   │   UnknownMachine, UnknownField   (LookupError)
     │   ├── InvalidTransition           the job's status does not allow it
     │   ├── PreconditionFailed          an operation of the workflow came at the wrong moment
@@ -70,7 +70,6 @@ __all__ = [
     "UnknownField",
     "UnknownJob",
     "UnknownMachine",
-    "UnknownQueue",
     "UnknownTask",
     "UsageError",
     "WaitTimeout",
@@ -115,10 +114,6 @@ class UnknownJob(_Unknown):
 
 class UnknownTask(_Unknown):
     """No task of this name is registered in this process."""
-
-
-class UnknownQueue(_Unknown):
-    """No queue of this name exists."""
 
 
 class UnknownDefinition(_Unknown):
@@ -167,6 +162,9 @@ class StoreError(JobyardError):
 
 class StoreBusy(StoreError):
     """Another writer held the database for longer than `busy_timeout`."""
+
+    deadlock = False
+    """Whether two transactions waited for each other, and the database ended this one: the same again may succeed."""
 
 
 class StoreUnavailable(StoreError):

@@ -34,6 +34,7 @@ from jobyard.model.rows import JobRow
 from jobyard.model.states import FINAL, HELD, STATUSES, Status
 from jobyard.model.text import escape
 from jobyard.store import Store
+from jobyard.store.again import again
 from jobyard.store.driver import Transaction
 from jobyard.store.jobs import as_read
 from jobyard.store.plans import run
@@ -68,6 +69,7 @@ class Workflow:
         self._settings = settings
         self._job = job
 
+    @again
     def new_job(self, definition: Named | str, interval: float | str | None = None) -> Job[Any]:
         """
         Make the next job of an active definition that has none.
@@ -93,6 +95,7 @@ class Workflow:
         self._tell(ready=True)
         return self._job(as_read(stored.row, now))
 
+    @again
     def delete_pending_job(self, definition: Named | str) -> Job[Any]:
         """
         Cancel the job of a definition that is not active; it is no result and no failure.
@@ -114,6 +117,7 @@ class Workflow:
         self._tell()
         return self._fresh(holder.id)
 
+    @again
     def request_job(self, job: Job[Any] | int, user: str | None = None) -> Job[Any]:
         """
         Have a pending job run as soon as possible, ahead of automatic ones of its priority.
@@ -129,6 +133,7 @@ class Workflow:
         self._tell(ready=True)
         return self._fresh(job)
 
+    @again
     def start_job(self, job: Job[Any] | int, machine: Named | str) -> Job[Any]:
         """
         Give a scheduled or queued job to a machine, whose runner is about to begin with it.
@@ -154,6 +159,7 @@ class Workflow:
         self._tell(ready=True)
         return self._fresh(job)
 
+    @again
     def update_heartbeat(self, job: Job[Any] | int, logtail: str = "", *, epoch: int | None = None) -> Job[Any]:
         """
         Say that a job still runs, and keep the last few lines of its output for people to see.
@@ -174,6 +180,7 @@ class Workflow:
             self._store.jobs.beat(tx, row.id, row.epoch, escape(logtail), now)
         return self._fresh(job)
 
+    @again
     def finish_job(
         self,
         job: Job[Any] | int,
@@ -210,6 +217,7 @@ class Workflow:
         self._tell(ready=settlement.ready)
         return self._fresh(job)
 
+    @again
     def reclaim_job(self, job: Job[Any] | int, *, epoch: int | None = None) -> Job[Any]:
         """
         Take a running job from whoever has it.
@@ -230,6 +238,7 @@ class Workflow:
         self._tell(ready=settlement.ready)
         return self._fresh(job)
 
+    @again
     def get_job_for_machine(self, name: Named | str, limit: int, queue: str | None = None) -> Job[Any] | None:
         """
         Take the best job that is due for a machine and start it there; None if there is none, or none to be had.
@@ -263,6 +272,7 @@ class Workflow:
             offering = self._store.machines.offering(tx, now)
         return any(queue in (None, name) and not (name in known and known[name].paused) for name in offering)
 
+    @again
     def reclaim_stale(self) -> list[Job[Any]]:
         """Reclaim what foreign runners have and did not beat for longer than `reclaim_after`, as any worker does."""
         now = self._store.now()

@@ -26,6 +26,7 @@ from jobyard.model.rows import JobRow
 from jobyard.model.schedule import interval
 from jobyard.model.states import STATUSES
 from jobyard.store import Store
+from jobyard.store.again import again
 from jobyard.store.jobs import as_read
 from jobyard.task import Registry
 
@@ -119,6 +120,7 @@ class Definitions:
             if keys.keys() & alternatives:
                 entry.values = {key: value for key, value in entry.values.items() if key not in alternatives}
         entry.values |= keys
+        entry.stored -= keys.keys()
         self._put_one(entry, user)
         return self.get(name)
 
@@ -314,6 +316,7 @@ class Definitions:
             edges = self._store.definitions.dependencies(tx)
             return {row.name: edges.get(row.name, []) for row in self._store.definitions.all(tx)}
 
+    @again
     def _write(self, action: Callable[[Writer], T], user: str | None) -> T:
         with self._store.transaction() as tx:
             writer = Writer(self._store, self._owner.codec, tx, user or self._owner.settings.user)
@@ -323,7 +326,7 @@ class Definitions:
 
     def _entry(self, definition: Definition) -> Entry:
         values = dict(definition.keys())
-        return Entry(str(values.pop("name")), values)
+        return Entry(str(values.pop("name")), values, stored=frozenset(values))
 
     def list(self) -> list[Definition]:
         """All of them, in the order in which they came."""

@@ -17,6 +17,7 @@ from jobyard.model.references import Ref, Retval
 from jobyard.model.rows import JobRow, OpRow
 from jobyard.model.states import FINAL, STATUSES, Status, op_statuses
 from jobyard.store import Store
+from jobyard.store.again import again
 from jobyard.store.driver import Transaction
 from jobyard.store.jobs import as_read
 from jobyard.task import Registry
@@ -128,12 +129,14 @@ class JobControl:
                     self._store.jobs.get(tx, id)
         return [id for id in ids if STATUSES[rows[id].status] in FINAL]
 
+    @again
     def cancel(self, id: int) -> tuple[bool, str]:
         with self._store.transaction() as tx:
             done, text, effect = self._store.control.cancel(tx, id, self._user(), self._store.now())
         self._tell(effect)
         return done, text
 
+    @again
     def change_priority(self, id: int, priority: int) -> tuple[bool, str]:
         with self._store.transaction() as tx:
             done, text, effect = self._store.control.change_priority(tx, id, priority, self._user(), self._store.now())
@@ -238,6 +241,7 @@ class JobControl:
         row = self.row(id)
         return row if STATUSES[row.status] in FINAL else None
 
+    @again
     def _act(self, id: int, action: Callable[[Transaction, int, str | None, int], Effect]) -> JobRow:
         with self._store.transaction() as tx:
             effect = action(tx, id, self._user(), self._store.now())

@@ -25,7 +25,9 @@ def translated(error: Error, location: str) -> StoreError:
             f"{location}: the server has no connection left ({text}); raise max_connections or use a pooler"
         )
     if isinstance(error, _BUSY):
-        return StoreBusy(f"{location}: another transaction was in the way ({text}); busy_timeout sets how long to wait")
+        busy = StoreBusy(f"{location}: another transaction was in the way ({text}); busy_timeout sets how long to wait")
+        busy.deadlock = isinstance(error, errors.DeadlockDetected)
+        return busy
     if isinstance(error, (errors.DiskFull, errors.OutOfMemory)):
         return StoreFull(f"{location}: the server has no room left ({text}); free some and try again")
     if isinstance(error, errors.ReadOnlySqlTransaction):
