@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from datetime import date
 from pathlib import Path
@@ -172,6 +173,31 @@ def test_a_function_needs_no_decorator(yard, write):
 
     assert job.refresh().result == "a/b"
     assert job.ops[0].task == "posixpath:join"
+
+
+def test_a_function_is_written_back_as_one(yard, write):
+    """Under the path that was given, also where the function has another one; a change of something else keeps it."""
+    yard.definitions.load(write("definitions: [{name: join, function: 'os.path:join', args: [a, b]}]"))
+    yard.definitions.change("join", title="Joined")
+    dumped = yard.definitions.dump()
+
+    assert "function: os.path:join" in dumped
+    assert yard.definitions.get("join").function == "os.path:join"
+    assert yard.definitions.load(write(dumped)).unchanged == ["join"]
+
+
+def test_nobody_imports_a_name_that_was_found_in_the_database(yard, shop, tmp_path, monkeypatch):
+    (tmp_path / "evil.py").write_text("def act(*args): ...\nraise SystemError('imported')\n", "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    yard.definitions.add("plain", "note", cleanup="fail")
+    with yard.store.transaction() as tx:
+        text = tx.fetch("select options from main.definitions", {})[0][0].replace('"fail"', '"evil:act"')
+        tx.execute("update main.definitions set options = :options", {"options": text})
+
+    changed = yard.definitions.change("plain", title="Plain")
+
+    assert (changed.title, changed.cleanup) == ("Plain", "evil:act")
+    assert "evil" not in sys.modules
 
 
 def test_a_file_may_depend_on_what_is_stored_already(yard, shop, write):

@@ -130,7 +130,7 @@ class Configs:
     def _of_recipe(self, name: str, recipe: Recipe) -> dict[str, Any]:
         usual: dict[str, Any] = {"args": [], "kwargs": {}, "dependencies": [], "notes": None, "protected": False}
         said = keys_of(name, recipe, arguments_of(self._codec, recipe))
-        return {**usual, "function": recipe.task, "title": recipe.says.title, **said}
+        return {**usual, "task": recipe.task, "function": recipe.task, "title": recipe.says.title, **said}
 
     def _stored(self, config: dict[str, Any]) -> str:
         text, refs = JSON.encode_arguments(_CONFIG, (config,), {}, self._max_payload)

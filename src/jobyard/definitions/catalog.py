@@ -325,7 +325,7 @@ class Definitions:
         return result
 
     def _entry(self, definition: Definition) -> Entry:
-        values = dict(definition.keys())
+        values = {"task": definition.task, **definition.keys()}
         return Entry(str(values.pop("name")), values, stored=frozenset(values))
 
     def list(self) -> list[Definition]:

@@ -96,6 +96,11 @@ class Definition:
         return self._recipe.task
 
     @property
+    def function(self) -> str | None:
+        """``module:function``, where its YAML says that in place of a task."""
+        return self._recipe.function
+
+    @property
     def args(self) -> tuple[Any, ...]:
         return self._home.arguments_of(self._recipe)[0]
 
@@ -258,10 +263,10 @@ class Definition:
 
 
 _SAID = (
-    "title", "notes", "dependencies", "queue", "priority", "retry", "timeout", "protected", "cleanup", "every", "cron",
-    "timezone", "overlap", "jitter", "failure_limit", "keep",
+    "title", "notes", "function", "dependencies", "queue", "priority", "retry", "timeout", "protected", "cleanup",
+    "every", "cron", "timezone", "overlap", "jitter", "failure_limit", "keep",
 )  # fmt: skip
-_ORDER = ("name", "title", "notes", "task", "state", "args", "kwargs", *_SAID[2:])
+_ORDER = ("name", "title", "notes", "task", "function", "state", "args", "kwargs", *_SAID[3:])
 _RETRY = Retry(1)
 
 
@@ -278,7 +283,7 @@ def keys_of(name: str, recipe: Recipe, arguments: Arguments, state: str | None =
         said["dependencies"] = list(recipe.dependencies)
     if recipe.retry is not None:
         said["retry"] = _plain_retry(recipe.retry)
-    said |= {"name": name, "task": recipe.task}
+    said |= {"name": name} if recipe.function is not None else {"name": name, "task": recipe.task}
     return {key: said[key] for key in _ORDER if key in said}
 
 

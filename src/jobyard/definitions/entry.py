@@ -54,6 +54,8 @@ class Entry:
     values: dict[str, Any]
     line: int | None = None
     lines: dict[str, int] = field(default_factory=dict)
+    stored: frozenset[str] = frozenset()
+    """The keys whose values come from the database; nobody imports a name that was found there."""
 
     def at(self, key: str) -> int | None:
         return self.lines.get(key, self.line)

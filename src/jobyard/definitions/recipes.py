@@ -79,6 +79,8 @@ _OPTIONS: dict[str, Callable[[Any, str], Any]] = {
     "keep": checks.duration,
 }
 _OWN = ("task", "function", "args", "kwargs", "cleanup", "state")
+_PATHS = ("function", "cleanup")
+"""What they name may be imported, if a user says so."""
 KEYS = ("name", *_OWN, *_OPTIONS)
 """What a definition may say."""
 
@@ -154,13 +156,17 @@ class Kitchen:
         return draft
 
     def _take(self, draft: Draft, key: str, value: Any) -> None:
-        if key in _OPTIONS:
+        if key in draft.entry.stored and key in _PATHS:
+            draft.options[key] = value
+        elif key in _OPTIONS:
             draft.options[key] = _OPTIONS[key](value, key)
         elif key in ("task", "function"):
             if draft.task is not None:
                 msg = "task and function: give one of them"
                 raise BadArguments(msg)
             draft.task = self._task(value, imports=key == "function")
+            if key == "function":
+                draft.options[key] = value
         elif key == "cleanup":
             draft.options[key] = self._task(value, imports=True).name
         elif key == "state":
@@ -209,7 +215,8 @@ class _noting:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         if not isinstance(error, UsageError):
             return False
-        self._faults.append(Fault(self._entry.at(self._key), f"{self._entry.name}: {error}", type(error)))
+        text = str(error).removeprefix(f"{self._entry.name}: ")  # a task says its name, which may be the same
+        self._faults.append(Fault(self._entry.at(self._key), f"{self._entry.name}: {text}", type(error)))
         return True
 
 

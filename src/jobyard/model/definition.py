@@ -120,6 +120,8 @@ class Recipe(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The content of a definition. What is None was not said."""
 
     task: str
+    function: str | None = None
+    """The path by which the task was named, where it is a function without a decorator."""
     args: str = "[]"
     """Encoded, see `model.codec`."""
     refs: tuple[Ref, ...] = ()

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["definition_data", "show"]
 
 _FIELDS = (
-    *("name", "state", "task", "args", "kwargs", "title", "notes", "dependencies", "queue", "priority", "retry"),
-    *("timeout", "protected", "cleanup", "every", "cron", "timezone", "overlap", "jitter", "failure_limit", "keep"),
-    *("interval", "next_due", "failures", "last_successful", "last_build", "outdated", "status"),
+    *("name", "state", "task", "function", "args", "kwargs", "title", "notes", "dependencies", "queue", "priority"),
+    *("retry", "timeout", "protected", "cleanup", "every", "cron", "timezone", "overlap", "jitter", "failure_limit"),
+    *("keep", "interval", "next_due", "failures", "last_successful", "last_build", "outdated", "status"),
     *("has_running_builds", "created_at", "changed_at"),
 )
 
