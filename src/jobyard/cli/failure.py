@@ -21,7 +21,6 @@ INTERRUPTED = 130
 _REFUSED = (
     errors.BadDefinitions,
     errors.UnknownJob,
-    errors.UnknownQueue,
     errors.UnknownDefinition,
     errors.UnknownMachine,
     errors.InvalidTransition,
