@@ -18,8 +18,8 @@ __all__ = ["describe"]
 PEERS = {"sqlite": ("huey",), "postgres": ("psycopg", "pgqueuer", "procrastinate")}
 SETTINGS = {
     "sqlite": "WAL, `synchronous=FULL` for all; jobyard and huey with 10 slots; huey keeps results (`store_none`)",
-    "postgres": "the server on the same machine, with its defaults (`fsync` on) and `shared_buffers` of 512 MB; jobyard with 10 "
-    "slots; pgqueuer with batches of 100, asyncpg and uvloop; procrastinate with a concurrency of 10",
+    "postgres": "the server on the same machine, with its defaults (`fsync` on) and `shared_buffers` of 512 MB; "
+    "jobyard with 10 slots; pgqueuer with batches of 100, asyncpg and uvloop; procrastinate with a concurrency of 10",
 }
 
 

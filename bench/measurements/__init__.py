@@ -12,6 +12,7 @@ from bench.measurements import (
     footprint,
     latency,
     processes,
+    scaling,
     wal,
     workers,
 )
@@ -36,6 +37,7 @@ PLANS: dict[str, tuple[Plan, ...]] = {
         backlog.postgres,
         latency.postgres,
         wal.postgres,
+        scaling.postgres,
     ),
 }
 """By kind of store: another database brings its own raw limit, peers and floors for the same questions."""

@@ -52,7 +52,7 @@ def postgres(sizes: Sizes) -> list[Measurement]:
             "drain",
             f"Drain {count:,} jobs that do nothing, history kept, one worker",
             (
-                Subject("raw", (step("bench.subjects.raw_postgres:drain", count=count, batch=BATCH),)),
+                Subject("raw", peer_drain("raw", count)),
                 jobyard,
                 Subject("jobyard async", filled_drain(count, "anoop")),
                 pgqueuer,

@@ -13,12 +13,12 @@ def postgres(sizes: Sizes) -> list[Measurement]:
     """No floor: it is to be known."""
     enqueued = [_subject(who, "enqueue_many", sizes.jobs) for who in MODULES]
     drained = [_subject(who, "drain", sizes.jobs) for who in MODULES]
-    note = "Enqueued in bulk. Raw, drained: with its enqueue, which it does itself."
+    note = "Enqueued in bulk."
     return [Measurement("wal", "Write-ahead log a job", (*enqueued, *drained), (), note)]
 
 
 def _subject(who: str, name: str, count: int) -> Subject:
     module = f"bench.subjects.{MODULES[who]}"
-    fill = () if who == "raw" or name != "drain" else (step(f"{module}:fill", count=count),)
+    fill = (step(f"{module}:fill", count=count),) if name == "drain" else ()
     measured = step("bench.subjects.circumstances:wal", call=f"{module}:{name}", count=count)
     return Subject(f"{who}, {'drained' if name == 'drain' else 'enqueued'}", (*fill, measured))

@@ -11,7 +11,7 @@ from bench.subjects.raw_sqlite import batches
 from jobyard import Yard
 from jobyard.model.ranking import rank
 
-__all__ = ["BULK", "connect", "drain", "enqueue", "enqueue_many", "fill", "new_row"]
+__all__ = ["connect", "drain", "drain_share", "enqueue", "enqueue_many", "fill"]
 
 COLUMNS = ("status", "queue", "task", "rank", "priority", "due", "received_at", "args")
 TYPES = ("smallint", "text", "text", "bigint", "smallint", "bigint", "bigint", "text")
@@ -68,8 +68,14 @@ def enqueue(url: str, count: int) -> dict[str, float]:
         return {"per_s": watch.per_s(count)}
 
 
-def fill(connection: psycopg.Connection, count: int) -> None:
-    """Insert *count* rows, a thousand in a statement and a commit."""
+def fill(url: str, count: int) -> None:
+    """Queue *count* jobs."""
+    with connect(url) as connection:
+        _insert(connection, count)
+
+
+def _insert(connection: psycopg.Connection, count: int) -> None:
+    """A thousand rows in a statement and a commit."""
     for size in batches(count):
         columns = zip(*(new_row(_now()) for _ in range(size)), strict=True)
         connection.execute(BULK, [list(column) for column in columns])
@@ -79,23 +85,37 @@ def enqueue_many(url: str, count: int) -> dict[str, float]:
     """A thousand rows a commit."""
     with connect(url) as connection:
         watch = Stopwatch()
-        fill(connection, count)
+        _insert(connection, count)
         return {"per_s": watch.per_s(count)}
+
+
+def drain_share(url: str, batch: int = 100) -> dict[str, float]:
+    """Run what is queued, until nothing is; how many that were."""
+    with connect(url) as connection:
+        return {"count": _drain(connection, batch)}
 
 
 def drain(url: str, count: int, batch: int = 100) -> dict[str, float]:
-    """Finish the last batch and claim the next in one transaction, until none is left."""
+    """Run all that is queued."""
     with connect(url) as connection:
-        fill(connection, count)
         watch = Stopwatch()
-        held: list[tuple[int, int, str, str]] = []
-        while True:
-            with connection.transaction():
-                now = _now()
-                if held:
-                    ids, epochs = [row[0] for row in held], [row[1] for row in held]
-                    connection.execute(FINISH, {"now": now, "ids": ids, "epochs": epochs})
-                held = connection.execute(CLAIM, (batch, now)).fetchall()
-            if not held:
-                break
-        return {"per_s": watch.per_s(count)}
+        done = _drain(connection, batch)
+        rate = watch.per_s(count)
+    assert done == count, done
+    return {"per_s": rate}
+
+
+def _drain(connection: psycopg.Connection, batch: int) -> int:
+    """Finish the last batch and claim the next in one transaction, until none is left."""
+    held: list[tuple[int, int, str, str]] = []
+    done = 0
+    while True:
+        with connection.transaction():
+            now = _now()
+            if held:
+                ids, epochs = [row[0] for row in held], [row[1] for row in held]
+                connection.execute(FINISH, {"now": now, "ids": ids, "epochs": epochs})
+            held = connection.execute(CLAIM, (batch, now)).fetchall()
+        if not held:
+            return done
+        done += len(held)
