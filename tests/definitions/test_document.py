@@ -60,6 +60,7 @@ FAULTS = {
     "- {name: a, task: note, state: retired}": ["line 2: a: state='retired': a definition begins as"],
     "- name: a\n  task: since\n  kwargs: {day: 2024-01-01, count: many}": ["line 4: a: since: parameter 'count'"],
     "- {name: a, task: since}": ["line 2: a: since: parameter 'day' is missing"],
+    "- {name: since, task: since}": ["line 2: since: parameter 'day' is missing"],
     "- {name: a, function: nowhere.at.all:f}": ["line 2: a: 'nowhere.at.all:f' cannot be imported"],
     "- {name: a, task: note, args: !!python/name:os.system x}": ["line 2: could not determine a constructor"],
     "- just a text": ["line 2: a definition must be a mapping"],
@@ -173,6 +174,13 @@ def test_a_function_needs_no_decorator(yard, write):
 
     assert job.refresh().result == "a/b"
     assert job.ops[0].task == "posixpath:join"
+
+
+def test_what_holds_anyway_is_no_change(yard, shop, write):
+    yard.definitions.load(write("definitions: [{name: a, task: note, overlap: skip, protected: false}]"))
+
+    assert yard.definitions.load(write(yard.definitions.dump())).unchanged == ["a"]
+    assert yard.events(kind="change") == []
 
 
 def test_a_function_is_written_back_as_one(yard, write):

@@ -140,6 +140,16 @@ def test_what_cannot_be_a_task_is_refused(wrong):
         task(wrong)
 
 
+@pytest.mark.parametrize("option", [{"every": "1h"}, {"cron": "0 3 * * *"}])
+def test_a_schedule_gives_no_arguments(option):
+    def full(a, b=1): ...
+
+    with pytest.raises(errors.UsageError, match=f"'full' has {next(iter(option))}=.*'a' has no default"):
+        task(full, name="full", **option)
+
+    assert task(lambda a=1, *rest, **more: a, name="free", **option).name == "free"
+
+
 def test_a_task_is_not_decorated_twice():
     with pytest.raises(errors.UsageError, match="already"):
         task(task())

@@ -79,7 +79,7 @@ class Signature:
     @functools.cached_property
     def takes_nothing(self) -> bool:
         """Whether the task can be called without arguments."""
-        return not self._required
+        return not self.required
 
     @functools.cached_property
     def result(self) -> Shape:
@@ -132,7 +132,8 @@ class Signature:
         return {name: Slot(name, shape_of(hints[name]) if name in hints else ANY) for name in self.parameters}
 
     @functools.cached_property
-    def _required(self) -> tuple[str, ...]:
+    def required(self) -> tuple[str, ...]:
+        """The parameters without a default."""
         return tuple(
             name
             for name, p in self.parameters.items()
@@ -143,7 +144,7 @@ class Signature:
         positional = self._by_position(count)
         given = {slot.name for slot in positional}
         named = tuple([self._by_name(name, given) for name in names])
-        for name in self._required:
+        for name in self.required:
             by_name = name in names and self.parameters[name].kind is not Parameter.POSITIONAL_ONLY
             if name not in given and not by_name:
                 raise self.bad(f"parameter {name!r} is missing")

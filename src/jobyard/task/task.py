@@ -87,6 +87,7 @@ class Task(Generic[P, R]):
         self.is_async = inspect.iscoroutinefunction(_code(decorated))
         self.function = _make_and_run(decorated) if self.is_class else decorated
         self.signature = Signature.of(decorated, self.name)
+        _check_schedule(self.signature, options)
         self.options = options
         self.call = CallOptions()
         self._control = control
@@ -239,6 +240,16 @@ def module_name(module: str) -> str:
         return str(spec.name)
     file = getattr(main, "__file__", None)
     return Path(file).stem if file else module
+
+
+def _check_schedule(signature: Signature, options: TaskOptions) -> None:
+    option = "every" if options.every is not None else "cron" if options.cron is not None else None
+    if option and signature.required:
+        msg = (
+            f"task {signature.name!r} has {option}=, so it is run without arguments, but its parameter "
+            f"{signature.required[0]!r} has no default; give it one, or make definitions of the task with arguments"
+        )
+        raise UsageError(msg)
 
 
 def _check(decorated: Any) -> None:
