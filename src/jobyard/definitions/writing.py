@@ -170,17 +170,16 @@ class Writer:
 
     def _is_changed(self, row: DefinitionRow, draft: Draft) -> bool:
         """Bring a row to what its draft says; False: it is like that already."""
-        recipe, before, text = _whole(draft), row.recipe, row.options
+        recipe, before = _whole(draft), row.recipe
         state = row.state
         if draft.state == _DRAFT and state == _ACTIVE:
             state = _DRAFT.value
         elif draft.state != _DRAFT and state in (_S.RETIRED, _DRAFT):
             state = _ACTIVE.value
-        options = json_text(recipe)
-        if (text, row.state) == (options, state):
+        if (before, row.state) == (recipe, state):
             return False
         old, new = self._differences(row, before, recipe, state)
-        row.options, row.task = options, recipe.task
+        row.options, row.task = json_text(recipe), recipe.task
         row.recurring, row.keep, row.changed_at = int(recipe.schedule.recurs), _micros(recipe.keep), self._now
         was_active, row.state = row.state == _ACTIVE, state
         if was_active and (state != _ACTIVE or not row.recurring):
