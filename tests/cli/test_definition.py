@@ -183,3 +183,36 @@ def test_builds_are_deleted_by_id(shop):
 
     assert shop.done("definition", "delete-build", "1", app=True) == "build 1 deleted\n"
     assert [job["id"] for job in json.loads(shop.done("job", "list", "--json"))] == [2]
+
+
+def test_change_brings_keys_to_other_values_and_takes_them_back(shop):
+    said = shop.done(
+        "definition",
+        "change",
+        "report",
+        "args=[!retval extract, 20]",
+        "cron=*/5 * * * *",
+        "title=",
+        "--user",
+        "bob",
+        app=True,
+    )
+    [report] = [each for each in shop.data("definition", "list") if each["name"] == "report"]
+    shown = shop.data("definition", "show", "report")
+
+    assert said == "definition report is changed\n"
+    assert report["next_due"] is not None
+    assert (shown["args"], shown["cron"], shown["title"]) == (["!retval extract", 20], "*/5 * * * *", None)
+    [event] = shop.data("event", "list", "--kind", "change")
+    assert (event["user"], set(event["data"]["new"])) == ("bob", {"args", "cron", "title"})
+
+
+def test_change_says_when_nothing_changed(shop):
+    assert shop.done("definition", "change", "extract", "every=6h", app=True) == "definition extract is as before\n"
+    assert shop.data("event", "list", "--kind", "change") == []
+
+
+@pytest.mark.parametrize("wrong", ["every", "=6h", "args=[", "colour=red", "every=soon", "priority=[1]"])
+def test_change_refuses_what_a_file_would_be_refused_for(shop, wrong):
+    assert shop("definition", "change", "extract", wrong, app=True).exit_code in (1, 2)
+    assert shop.data("event", "list", "--kind", "change") == []

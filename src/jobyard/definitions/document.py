@@ -16,9 +16,10 @@ from typing import Any
 import yaml
 
 from jobyard.definitions.entry import Entry, Fault
+from jobyard.errors import BadArguments
 from jobyard.model.references import Retval
 
-__all__ = ["Document", "dump", "read"]
+__all__ = ["Document", "dump", "read", "value"]
 
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXT = "tag:yaml.org,2002:str"
@@ -58,6 +59,15 @@ def read(text: str) -> Document:
             document.faults.append(_fault_of(error))
     _find_twins(document)
     return document
+
+
+def value(text: str) -> Any:
+    """A single value, as a file of definitions has it. Raises `BadArguments`."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader that knows !retval too
+    except yaml.YAMLError as error:
+        msg = f"{text!r} is no YAML: {_fault_of(error).text}"
+        raise BadArguments(msg) from None
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from jobyard.cli.command import Noun
-from jobyard.cli.definition import actions, file, graph, listing, log, show
+from jobyard.cli.definition import actions, change, file, graph, listing, log, show
 
 __all__ = ["command"]
 
@@ -32,6 +32,7 @@ for verb in (
     file.check,
     file.load,
     file.dump,
+    change.change,
     actions.build,
     actions.request,
     actions.pause,
