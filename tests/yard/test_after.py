@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobyard import BadArguments, UnknownJob, retval
+from jobyard import BadArguments, UnknownJob, Yard, retval
 from jobyard.testing import run_now
 
 ENDS = {"succeeded": "echo", "failed": "fail", "skipped": "skip", "canceled": "give_up"}
@@ -197,3 +197,30 @@ def test_a_retried_dependant_looks_at_its_dependencies_again(yard, tasks):
     assert child.retry().status == "waiting"
     run_now(yard)
     assert child.refresh().status == "failed"
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda tasks, job: tasks.echo.using(after=[job]),
+        lambda tasks, job: tasks.echo.using(after={job: {"failed"}}),
+        lambda tasks, job: tasks.echo.op(job),
+        lambda tasks, job: tasks.echo.new(value=[{"a": retval(job)}]),
+        lambda tasks, job: tasks.echo.yard.enqueue(tasks.echo.op(), after=[job]),
+    ],
+)
+def test_a_job_of_another_store_cannot_be_waited_for(yard, tasks, tmp_path, wait):
+    with Yard(f"sqlite:///{tmp_path}/other.db") as other:
+        job = other.task(name="echo")(print).enqueue()
+
+        with pytest.raises(BadArguments) as caught:
+            wait(tasks, job)
+
+        assert f"job {job.id} is in {other.store.location}" in str(caught.value)
+        assert yard.store.location in str(caught.value)
+
+
+def test_a_job_of_the_same_store_by_another_yard_can(make_yard, yard, tasks):
+    job = make_yard().task(name="echo")(print).enqueue()
+
+    assert tasks.echo.using(after=[job]).enqueue(job).status == "waiting"

@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from jobyard.errors import BadArguments
+from jobyard.model.job import Job
 from jobyard.model.newjob import NewOp, accepted_bits, accepted_statuses
-from jobyard.model.references import Ref
+from jobyard.model.references import Ref, Reference
 from jobyard.model.states import Status
 
-__all__ = ["check_order", "merged"]
+__all__ = ["check_home", "check_order", "merged"]
 
 _HAS_RESULT = accepted_bits({Status.SUCCEEDED})
+
+
+def check_home(values: object, yard: Any) -> None:
+    """Raise `BadArguments` if there is a job among *values*, or in their lists and mappings, of another store."""
+    for job in _jobs_in(values):
+        if job.yard is not None and job.yard.control.identity != yard.control.identity:
+            msg = f"job {job.id} is in {job.yard.control.identity}; a job in {yard.control.identity} cannot wait for it"
+            raise BadArguments(msg)
+
+
+def _jobs_in(value: object) -> Iterator[Job[Any]]:
+    if isinstance(value, Reference):
+        job = value.as_retval().job
+        if isinstance(job, Job):
+            yield job
+    elif isinstance(value, (list, tuple, set, frozenset, Mapping)):
+        parts = [*value.keys(), *value.values()] if isinstance(value, Mapping) else value
+        for part in parts:
+            yield from _jobs_in(part)
 
 
 def check_order(op: NewOp, index: int) -> None:

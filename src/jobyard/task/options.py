@@ -19,6 +19,7 @@ from jobyard.model.instants import to_micros
 from jobyard.model.newjob import JobOptions, NewJob
 from jobyard.model.retry import Retry
 from jobyard.task import checks
+from jobyard.task.dependencies import check_home
 
 __all__ = ["DEFAULT_QUEUE", "CallKeywords", "CallOptions", "Duration", "TaskKeywords", "TaskOptions"]
 
@@ -143,15 +144,18 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     memory_limit: int | None = None
     connection: Any = None
 
-    def merged(self, keywords: CallKeywords) -> CallOptions:
+    def merged(self, keywords: CallKeywords, yard: Any = None) -> CallOptions:
         """
-        These options, and over them what the keywords say.
+        These options, and over them what the keywords say for a job of *yard* (None: of no store).
 
         Raises:
-            BadArguments: a value does not fit its option.
+            BadArguments: a value does not fit its option, or a job to wait for is in another store.
             TypeError: there is no such option.
         """
-        return msgspec.structs.replace(self, **_checked(keywords, _CALL_CHECKS, "using"))
+        checked = _checked(keywords, _CALL_CHECKS, "using")
+        if yard is not None:
+            check_home(keywords.get("after"), yard)
+        return msgspec.structs.replace(self, **checked)
 
     def of_the_job(self) -> list[str]:
         """The options said here that no single op of a job can have."""

@@ -23,7 +23,7 @@ from jobyard.model.op import Op
 from jobyard.model.references import Ref
 from jobyard.model.signature import Signature
 from jobyard.task import checks
-from jobyard.task.dependencies import check_order, merged
+from jobyard.task.dependencies import check_home, check_order, merged
 from jobyard.task.options import CallKeywords, CallOptions, TaskOptions, Unique, require_process
 
 __all__ = ["CallableTask", "Control", "Runnable", "Task", "module_name"]
@@ -142,7 +142,7 @@ class Task(Generic[P, R]):
             BadArguments: a value does not fit its option.
         """
         other = copy(self)
-        other.call = self.call.merged(options)
+        other.call = self.call.merged(options, self._control)
         if other.call.memory_limit is not None:
             require_process(other.isolation)
         other._blank = None
@@ -221,7 +221,10 @@ class Task(Generic[P, R]):
 
     def _encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, list[Ref]]:
         control = self._control
-        return control.codec.encode_arguments(self.signature, args, kwargs, control.max_payload)
+        text, refs = control.codec.encode_arguments(self.signature, args, kwargs, control.max_payload)
+        if refs:
+            check_home((args, kwargs), control)
+        return text, refs
 
 
 class CallableTask(Task[P, R], Generic[P, R, C]):

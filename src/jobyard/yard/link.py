@@ -50,7 +50,7 @@ class Linking:
                 msg = f"ctx.enqueue(): {next(iter(options))}= goes with ops; a NewJob has its options already"
                 raise UsageError(msg)
             return ops[0]
-        return new_job(ops, CallOptions().merged(options), self._yard.tasks)  # type: ignore[arg-type]
+        return new_job(ops, CallOptions().merged(options, self._yard), self._yard.tasks)  # type: ignore[arg-type]
 
     def _enqueue(self, connection: Any, ops: tuple[Any, ...], options: dict[str, Any], parent: Parent) -> Job[Any]:
         transaction = transaction_on(connection, self._yard.store)

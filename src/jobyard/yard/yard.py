@@ -191,17 +191,17 @@ class Yard:
             BadArguments: there is no op, or an option does not fit.
             QueueClosed: the queue is drained.
         """
-        call = CallOptions().merged(options)
+        call = CallOptions().merged(options, self)
         return self.enqueue_new(new_job(ops, call, self.tasks), call.connection)
 
     async def aenqueue(self, *ops: Op, **options: Unpack[CallKeywords]) -> Job[Any]:
         """`enqueue` for coroutines: the event loop goes on meanwhile."""
-        call = CallOptions().merged(options)
+        call = CallOptions().merged(options, self)
         return await self.aenqueue_new(new_job(ops, call, self.tasks), call.connection)
 
     def new(self, *ops: Op, **options: Unpack[CallKeywords]) -> NewJob:
         """The job that `enqueue` would store, for `enqueue_many`; nothing is stored."""
-        call = CallOptions().merged(options)
+        call = CallOptions().merged(options, self)
         if call.connection is not None:
             msg = "connection= belongs to the call that stores: give it to enqueue_many(..., connection=)"
             raise UsageError(msg)
