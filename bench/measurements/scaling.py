@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.measurement import Measurement, Sizes, Subject, step
+from bench.measurements.backlog import SETTLE, part_of
 
 __all__ = ["postgres"]
 
@@ -30,10 +31,6 @@ def _crew(who: str, workers: int, count: int) -> Subject:
 
 def _rows(sizes: Sizes) -> Measurement:
     count = sizes.jobs // 2
-    subjects = [_queued(queued, count) for queued in (sizes.jobs, sizes.backlog // 5, sizes.backlog * 2)]
+    queued = (sizes.jobs, sizes.backlog // 5, sizes.backlog * 2)
+    subjects = [part_of(f"{each:,} queued", each, count, SETTLE) for each in queued]
     return Measurement("scaling_rows", f"Run {count:,} jobs of few and of many", tuple(subjects), ())
-
-
-def _queued(queued: int, count: int) -> Subject:
-    fill = step("bench.subjects.jobyard_yard:fill", count=queued, task="counted")
-    return Subject(f"{queued:,} queued", (fill, step("bench.subjects.jobyard_yard:drain_part", count=count)))

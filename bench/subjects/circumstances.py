@@ -14,7 +14,7 @@ import psycopg
 from bench.child import resolve
 from bench.runner import ROOT
 
-__all__ = ["far", "proxy", "snapshot", "wal"]
+__all__ = ["far", "proxy", "settle", "snapshot", "wal"]
 
 DELAY_S = 0.001
 _WRITTEN = "select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')"
@@ -69,3 +69,10 @@ def proxy(port: int) -> None:
     print(between.port, flush=True)
     sys.stdin.read()
     between.close()
+
+
+def settle(url: str) -> None:
+    """Have done now what a server does after a bulk load, in its own time."""
+    with psycopg.connect(url, autocommit=True) as other:
+        other.execute("vacuum analyze")
+        other.execute("checkpoint")
