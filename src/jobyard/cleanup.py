@@ -39,14 +39,16 @@ class _Cleanup(NamedTuple):
     status: int
 
 
-def delete_build(store: Store, tasks: Registry, codec: Codec, id: int) -> None:
+def delete_build(store: Store, tasks: Registry, codec: Codec, id: int, user: str | None) -> None:
     """Clean a build up and delete it, see `Definitions.delete_build`."""
     with store.read() as tx:
         if not store.builds.is_deletable(tx, id):
             return
     clean_up(store, tasks, codec, id)
     with store.transaction() as tx:
-        store.builds.delete(tx, id)
+        row = store.builds.delete(tx, id)
+        if row is not None:
+            store.events.add(tx, "delete", store.now(), user=user, job=id, definition=row.definition)
     store.driver.notify(everywhere=False)
 
 

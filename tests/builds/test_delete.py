@@ -32,6 +32,8 @@ def test_a_build_goes_with_its_progress_and_its_log(yard, builds, finished):
     assert not any(isinstance(line, LogMessage) for line in builds.iter_log_messages())
     with pytest.raises(UnknownJob):
         builds.get_build(build)
+    [event] = yard.events(kind="delete")
+    assert (event.job, event.user) == (build, yard.settings.user)
 
 
 def test_an_unknown_build_and_a_job_that_is_none_are_left_in_silence(yard, builds, finished):

@@ -194,7 +194,7 @@ class Storage:
             UnknownTask: its clean-up is not known here.
             Exception: what the clean-up raised; the build stays, and deleting it again repeats the call.
         """
-        delete_build(self._store, self._tasks, self._codec, given.number(build_id))
+        delete_build(self._store, self._tasks, self._codec, given.number(build_id), self._settings.user)
 
     def start_build(self, build_id: int) -> None:
         """

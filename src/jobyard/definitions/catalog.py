@@ -231,7 +231,8 @@ class Definitions:
             PreconditionFailed: a worker has it, or an unfinished job depends on it.
             UnknownTask: its clean-up is not known here.
         """
-        delete_build(self._store, self._owner.tasks, self._owner.codec, job.id if isinstance(job, Job) else job)
+        owner, id = self._owner, job.id if isinstance(job, Job) else job
+        delete_build(self._store, owner.tasks, owner.codec, id, owner.settings.user)
 
     def declare(self) -> list[Definition]:
         """

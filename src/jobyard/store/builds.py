@@ -260,12 +260,15 @@ class Builds:
             raise PreconditionFailed(msg)
         return True
 
-    def delete(self, tx: Transaction, id: int) -> None:
+    def delete(self, tx: Transaction, id: int) -> JobRow | None:
         """Delete a build with all that is its own, if there is one. Raises `PreconditionFailed` as `is_deletable`."""
         rows = tx.fetch(self._jobs.sql.lock, {"id": id})
-        if rows and self.is_deletable(tx, id):
-            tx.execute(self.sql.forget_latest, {"definition": JobRow(*rows[0]).definition, "job": id})
-            delete_jobs(tx, self._dialect, [id])
+        if not rows or not self.is_deletable(tx, id):
+            return None
+        row = JobRow(*rows[0])
+        tx.execute(self.sql.forget_latest, {"definition": row.definition, "job": id})
+        delete_jobs(tx, self._dialect, [id])
+        return row
 
     def _dependency(
         self,
