@@ -208,6 +208,13 @@ class SqliteDriver:
             if connection is not None:
                 connection.close()
 
+    def __del__(self) -> None:
+        """Close what nobody closed; Python 3.13 warns of it. Not in a fork, whose copies must stay as they are."""
+        if getattr(self, "_pid", None) == os.getpid():
+            for connection in (self._writer, self._watcher, *self._readers):
+                if connection is not None:
+                    connection.close()
+
     def facts(self) -> dict[str, Any]:
         with self.read() as tx:
             checked = [text for (text,) in tx.fetch("pragma integrity_check(20)")]
