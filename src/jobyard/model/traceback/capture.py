@@ -70,11 +70,14 @@ def capture(
         max_frames: of each exception; of a deeper stack the outermost and innermost ones are kept.
         max_size: bytes of the encoded data.
     """
-    try:
-        return _within(Collector(mask, max_frames, max_size).error(exc), max_size)
-    except BaseException as failure:  # rule 1: an error that cannot be shown is still an error that happened
-        message = f"<the traceback could not be captured: {type(failure).__name__}>"
-        return {"type": type(exc).__name__, "message": message, "args": [], "frames": []}
+    failure = ""
+    for _ in range(2):  # an interrupt that comes too late for the task may hit the first
+        try:
+            return _within(Collector(mask, max_frames, max_size).error(exc), max_size)
+        except BaseException as error:  # rule 1: an error that cannot be shown is still an error that happened
+            failure = type(error).__name__
+    message = f"<the traceback could not be captured: {failure}>"
+    return {"type": type_name(type(exc)), "message": message, "args": [], "frames": []}
 
 
 def class_names(exc: BaseException) -> list[str]:
