@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psycopg
-from tests.postgres import Server
+if TYPE_CHECKING:
+    from tests.postgres import Server
 
 __all__ = ["FOLDER", "PLACES"]
 
@@ -32,6 +33,8 @@ def _sqlite() -> Iterator[str]:
 @contextmanager
 def _postgres() -> Iterator[str]:
     """A database, not only a schema: peers have tables, types and channels of fixed names."""
+    import psycopg  # not above: it would count in the memory of every subject
+
     server, name = _server(), f"bench_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(f"create database {name}")
@@ -45,6 +48,8 @@ def _postgres() -> Iterator[str]:
 @cache
 def _server() -> Server:
     """One for the whole run: a server's defaults, with memory enough for all that is measured."""
+    from tests.postgres import Server  # it brings psycopg
+
     server = Server(
         _LASTING if _LASTING.is_dir() else None,
         fsync="on",
