@@ -43,8 +43,12 @@ class Server:
         self.port = _free_port()
         self._settings = {**_SETTINGS, **settings}
         self._user = _unprivileged()
+        self._binaries = _BINARIES
         if self._user:
             shutil.chown(self.folder, self._user)
+            if not _reachable(_BINARIES):
+                self._binaries = self.folder / "pginstall" / "bin"
+                shutil.copytree(_BINARIES.parent, self._binaries.parent, symlinks=True)
         self._run("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
         self.start()
 
@@ -74,7 +78,7 @@ class Server:
 
     def _run(self, program: str, *arguments: str) -> None:
         subprocess.run(
-            [str(_BINARIES / program), f"--pgdata={self.folder / 'data'}", *arguments],
+            [str(self._binaries / program), f"--pgdata={self.folder / 'data'}", *arguments],
             check=True,
             cwd="/",
             stdout=subprocess.DEVNULL,
@@ -111,6 +115,11 @@ def drop_schema(url: str) -> None:
 def _unprivileged() -> str | None:
     """The user for the server, which refuses to run as root."""
     return "nobody" if os.geteuid() == 0 else None
+
+
+def _reachable(path: Path) -> bool:
+    """Whether any user gets there; a working copy in a folder of root's alone is out of reach for the server."""
+    return all(folder.stat().st_mode & 0o001 for folder in path.parents)
 
 
 def _short_folder() -> str | None:
