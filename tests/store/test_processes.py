@@ -35,22 +35,41 @@ def test_processes_that_claim_never_share_a_job(store, url):
     assert {row(store, id).worker for id in taken[0]} <= {1}
 
 
-def test_fifty_callers_of_one_unique_key_get_one_job(store, url):
+def test_sixty_four_callers_of_one_unique_key_get_one_job(store, url):
+    """Each on connections of its own; all are connected before the first one calls."""
     store.check()
     code = """
-        from concurrent.futures import ThreadPoolExecutor
+        from threading import Barrier, Thread
         from jobyard.store import open_store
         from tests.store.acts import insert, new
-        store = open_store(url)
-        with ThreadPoolExecutor(10) as pool:
-            stored = [each for [each] in pool.map(lambda _: insert(store, new(unique="k")), range(10))]
+        start, stored = Barrier(17), []
+        def call():
+            store = open_store(url)
+            store.check()
+            start.wait()
+            stored.extend(insert(store, new(unique="k")))
+            store.close()
+        callers = [Thread(target=call) for _ in range(16)]
+        for caller in callers:
+            caller.start()
+        print("ready", flush=True)
+        input()
+        start.wait()
+        for caller in callers:
+            caller.join()
         print(*[each.row.id for each in stored], sum(each.existing for each in stored))
         """
+    processes = [run(code, url=url) for _ in range(4)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 4
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
 
-    answers = numbers(all_of(*[run(code, url=url) for _ in range(5)]))
+    answers = numbers(all_of(*processes))
 
+    assert [len(ids) for *ids, _ in answers] == [16] * 4
     assert len({id for *ids, _ in answers for id in ids}) == 1
-    assert sum(existing for *_, existing in answers) == 49
+    assert sum(existing for *_, existing in answers) == 63
 
 
 def test_processes_that_enqueue_at_once_lose_nothing(store, url):
