@@ -165,6 +165,8 @@ class StoreBusy(StoreError):
 
     deadlock = False
     """Whether two transactions waited for each other, and the database ended this one: the same again may succeed."""
+    canceled = False
+    """Whether the server ended a statement, which took too long or was canceled by somebody."""
 
 
 class StoreUnavailable(StoreError):

@@ -25,7 +25,8 @@ def pooler():
 
 
 @pytest.fixture
-def bare_url(pooler):
+def bare_url(pooler, monkeypatch):
+    monkeypatch.setenv("JOBYARD_POLL", "0.1")
     url = postgres.new_schema(pooler.url)
     yield f"{url}&prepare=off&notify=off"
     postgres.drop_schema(url)
@@ -39,7 +40,7 @@ def connection(pooler):
 
 
 def worker(site: Site):
-    return site.worker(poll=0.1)
+    return site.worker(cancel_grace=0.1)
 
 
 def pid(connection):

@@ -13,9 +13,13 @@ from tests.store.acts import add_worker, claim, end, insert, new, put, statuses
 from tests.support import eventually
 
 from jobyard.errors import StoreBusy, StoreUnavailable
+from jobyard.model.messages import LogLine
 from jobyard.store import open_store
 from jobyard.store.filters import JobFilter, count_jobs
+from jobyard.store.invariants import check_invariants
+from jobyard.store.prune import prune
 
+COUNT = 40
 COMMITTED = b"COMMIT\x00"
 INSERTED = b"SELECT 1\x00"
 
@@ -201,6 +205,62 @@ def test_a_read_only_server_is_unavailable(url, clock):
     with pytest.raises(StoreUnavailable, match="takes no writes"):
         store.enqueue(new())
     store.close()
+
+
+class TestStatementTimeout:
+    """A server that deletes slowly, and cancels what takes too long."""
+
+    @pytest.fixture
+    def slow(self, url, store, clock):
+        """Takes a table and seconds for a row, and returns the store as a user with a statement timeout has it."""
+        server, _, schema = url.partition("?")
+        hurried = open_store(f"{server}?{schema}&options=-c%20statement_timeout%3D100ms", clock=clock)
+
+        def slow(table, seconds):
+            with psycopg.connect(server, autocommit=True) as connection:
+                connection.execute(f"set search_path to {store.driver.schema}")
+                connection.execute(
+                    "create function dawdle() returns trigger language plpgsql as "
+                    f"'begin perform pg_sleep({seconds}); return old; end'"
+                )
+                connection.execute(
+                    f"create trigger dawdle before delete on {table} for each row execute function dawdle()"
+                )
+            return hurried
+
+        yield slow
+        hurried.close()
+
+    @pytest.fixture
+    def old(self, store, clock):
+        """Many jobs, each with a log line and an event, that are past their time."""
+        ids = put(store, *[new() for _ in range(COUNT)])
+        for row in claim(store):
+            with store.transaction() as tx:
+                store.records.write(tx, row.id, row.epoch, [LogLine(0, store.now(), 20, "l", "m")], [], store.now())
+                store.events.add(tx, "cancel", store.now(), job=row.id)
+            end(store, row)
+        clock.advance(1000 * 86_400)
+        return ids
+
+    @pytest.mark.parametrize("table", ["jobs", "log", "events"])
+    def test_batches_of_a_prune_shrink_until_they_pass(self, store, slow, old, table):
+        hurried = slow(table, 0.01)
+        with pytest.raises(StoreBusy, match="statement_timeout"), hurried.transaction() as tx:
+            tx.execute(f"delete from main.{table}")
+
+        gone = prune(hurried, keep=1, keep_failed=1, now=store.now())
+
+        assert (gone.jobs, gone.log, gone.events) == (COUNT, COUNT, COUNT)
+        assert count(store) == 0
+        assert check_invariants(store, now=store.now(), lost_after=30) == []
+
+    def test_one_row_that_takes_too_long_is_an_error(self, store, slow, old):
+        with pytest.raises(StoreBusy, match="statement_timeout"):
+            prune(slow("jobs", 1), keep=1, keep_failed=1, now=store.now())
+
+        assert count(store) == COUNT
+        assert check_invariants(store, now=store.now(), lost_after=30) == []
 
 
 def test_the_clock_is_the_servers_whatever_the_machines_says(store, monkeypatch):

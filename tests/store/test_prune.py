@@ -191,9 +191,8 @@ def test_more_than_a_batch_goes(store, clock):
     days(clock, 8)
 
     assert pruned(store, dry_run=True).jobs == 1100
-    assert pruned(store, limit=700).jobs == 700
-    assert left(store, [700, 701]) == [701]
-    assert pruned(store).jobs == 400
+    assert pruned(store).jobs == 1100
+    assert left(store, [1, 500, 501, 1100]) == []
 
 
 def test_counts_read_as_a_line():

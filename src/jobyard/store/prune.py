@@ -3,15 +3,17 @@ What is kept for how long.
 
 Finished jobs go with all that is theirs: ops, dependencies, attempts, log, progress, requests. A job that an unfinished
 one depends on stays, and so does one whose unique key still holds. Log lines go earlier than their job where their
-level says so. Each batch is a short transaction of its own, so nobody waits for a prune.
+level says so. Each batch is a short transaction of its own, so nobody waits for a prune; where the server cancels a
+statement that takes too long (`statement_timeout`), the batches get smaller.
 """
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from jobyard.errors import StoreBusy
 from jobyard.store.driver import Transaction
 from jobyard.store.jobs import json_text
 from jobyard.store.sql import statements
@@ -27,6 +29,10 @@ _EVENTS_DAYS = 90
 _LOG_DAYS = {"debug": 15, "info": 30, "warning": 90, "error": 180}
 _BATCH = 500
 _STRETCH = 5000
+_Place: TypeAlias = tuple[Any, ...]
+"""Behind what a batch begins."""
+_Batch: TypeAlias = Callable[[Transaction, _Place, int], tuple[int, _Place | None]]
+"""Deletes, or counts, at most so many rows; returns how many, and where the next begins, or None at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +53,7 @@ class Pruned:
         return ", ".join(f"{count} {table}" for table, count in asdict(self).items() if count) or "nothing"
 
 
-def prune(
-    store: Store, *, keep: float, keep_failed: float, now: int, dry_run: bool = False, limit: int | None = None
-) -> Pruned:
+def prune(store: Store, *, keep: float, keep_failed: float, now: int, dry_run: bool = False) -> Pruned:
     """
     Delete what was kept for long enough.
 
@@ -57,9 +61,11 @@ def prune(
         keep: seconds for which a job stays after its end; also for tokens and requests that are older.
         keep_failed: the same for failed jobs; ended workers stay as long as any job.
         dry_run: delete nothing, and count what would go.
-        limit: how many rows of each table may go at most; None for all.
+
+    Raises:
+        StoreBusy: the server cancels even the deletion of a single row.
     """
-    sweep = _Sweep(store, now, dry_run, limit)
+    sweep = _Sweep(store, now, dry_run)
     usual, failed = now - round(keep * _SECOND), now - round(keep_failed * _SECOND)
     # Jobs come last: what goes with them would be counted in a dry run only.
     return Pruned(
@@ -88,91 +94,84 @@ def log_ages(now: int) -> dict[str, int]:
     return {level: now - days * _DAY for level, days in _LOG_DAYS.items()}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Sweep:
     """One run over the tables."""
 
     store: Store
     now: int
     dry_run: bool
-    limit: int | None
 
     def jobs(self, before: int, *, failed: int) -> int:
         """Jobs that ended before this instant, oldest first."""
         sql = statements(self.store.driver.dialect, "jobs")
-        gone, ended_at, id = 0, 0, 0
-        while room := self._room(gone):
-            values = {
-                "before": before,
-                "failed": failed,
-                "now": self.now,
-                "ended_at": ended_at,
-                "id": id,
-                "limit": room,
-            }
-            with self._transaction() as tx:
-                rows = tx.fetch(sql.prunable, values)
-                if rows and not self.dry_run:
-                    delete_jobs(tx, self.store.driver.dialect, [id for id, _ in rows])
-            if not rows:
-                break
-            gone += len(rows)
-            id, ended_at = rows[-1]
-        return gone
+
+        def batch(tx: Transaction, place: _Place, size: int) -> tuple[int, _Place | None]:
+            ended_at, id = place
+            ages = {"before": before, "failed": failed, "now": self.now}
+            rows = tx.fetch(sql.prunable, {**ages, "ended_at": ended_at, "id": id, "limit": size})
+            self._delete(tx, [id for id, _ in rows])
+            return len(rows), (rows[-1][1], rows[-1][0]) if rows else None
+
+        return self._batches(batch, (0, 0))
 
     def jobs_of_definitions(self, usual: int, failed: int) -> int:
         """Jobs of definitions that keep theirs for less long than others are kept."""
         sql = statements(self.store.driver.dialect, "jobs")
-        gone, id = 0, 0
-        while room := self._room(gone):
-            with self._transaction() as tx:
-                values = {"now": self.now, "usual": usual, "failed": failed, "id": id, "limit": room}
-                rows = tx.fetch(sql.prunable_of_definitions, values)
-                if rows and not self.dry_run:
-                    delete_jobs(tx, self.store.driver.dialect, [id for (id,) in rows])
-            if not rows:
-                break
-            gone += len(rows)
-            id = rows[-1][0]
-        return gone
+
+        def batch(tx: Transaction, place: _Place, size: int) -> tuple[int, _Place | None]:
+            ages = {"now": self.now, "usual": usual, "failed": failed}
+            rows = tx.fetch(sql.prunable_of_definitions, {**ages, "id": place[0], "limit": size})
+            self._delete(tx, [id for (id,) in rows])
+            return len(rows), rows[-1] if rows else None
+
+        return self._batches(batch, (0,))
 
     def rows(self, noun: str, before: int, *, delete: str = "delete_old", count: str = "count_old") -> int:
         """Rows of a table that has no more to it than their age."""
         sql = statements(self.store.driver.dialect, noun)
         if self.dry_run:
-            number = self._number(getattr(sql, count), {"before": before})
-            return number if self.limit is None else min(number, self.limit)
-        gone = 0
-        while room := self._room(gone):
-            with self._transaction() as tx:
-                deleted = tx.execute(getattr(sql, delete), {"before": before, "limit": room})
-            gone += deleted
-            if not deleted:
-                break
-        return gone
+            with self.store.read() as tx:
+                number: int = tx.fetch(getattr(sql, count), {"before": before})[0][0]
+            return number
+
+        def batch(tx: Transaction, place: _Place, size: int) -> tuple[int, _Place | None]:
+            deleted = tx.execute(getattr(sql, delete), {"before": before, "limit": size})
+            return deleted, place if deleted else None
+
+        return self._batches(batch, ())
 
     def log(self) -> int:
         """Log lines past the time of their level, a stretch of the table at a time: ids grow with time."""
         sql = statements(self.store.driver.dialect, "log")
         ages = log_ages(self.now)
-        gone, after = 0, 0
-        while self._room(gone):
-            with self._transaction() as tx:
-                last, oldest = tx.fetch(sql.stretch, {"after": after, "limit": _STRETCH})[0]
-                if last is None or oldest >= ages["debug"]:
-                    break
-                values = {**ages, "after": after, "upto": last}
-                gone += tx.fetch(sql.count_old, values)[0][0] if self.dry_run else tx.execute(sql.delete_old, values)
-            after = last
+
+        def batch(tx: Transaction, place: _Place, size: int) -> tuple[int, _Place | None]:
+            last, oldest = tx.fetch(sql.stretch, {"after": place[0], "limit": size})[0]
+            if last is None or oldest >= ages["debug"]:
+                return 0, None
+            values = {**ages, "after": place[0], "upto": last}
+            return tx.fetch(sql.count_old, values)[0][0] if self.dry_run else tx.execute(sql.delete_old, values), (
+                last,
+            )
+
+        return self._batches(batch, (0,), _STRETCH)
+
+    def _batches(self, batch: _Batch, place: _Place | None, size: int = _BATCH) -> int:
+        """Run *batch* from place to place, each time in a transaction of its own; returns how many rows went."""
+        gone = 0
+        while place is not None:
+            try:
+                with self.store.read() if self.dry_run else self.store.transaction() as tx:
+                    count, after = batch(tx, place, size)
+            except StoreBusy as error:
+                if not error.canceled or size == 1:
+                    raise
+                size //= 2
+            else:
+                gone, place = gone + count, after
         return gone
 
-    def _transaction(self) -> AbstractContextManager[Transaction]:
-        return self.store.read() if self.dry_run else self.store.transaction()
-
-    def _number(self, statement: str, values: dict[str, Any]) -> int:
-        with self.store.read() as tx:
-            number: int = tx.fetch(statement, values)[0][0]
-        return number
-
-    def _room(self, gone: int) -> int:
-        return _BATCH if self.limit is None else min(_BATCH, self.limit - gone)
+    def _delete(self, tx: Transaction, ids: list[int]) -> None:
+        if ids and not self.dry_run:
+            delete_jobs(tx, self.store.driver.dialect, ids)

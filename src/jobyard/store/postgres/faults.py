@@ -10,10 +10,8 @@ __all__ = ["translated"]
 
 _BUSY = (
     errors.LockNotAvailable,
-    errors.QueryCanceled,
     errors.DeadlockDetected,
     errors.SerializationFailure,
-    errors.TooManyConnections,
 )
 
 
@@ -24,6 +22,12 @@ def translated(error: Error, location: str) -> StoreError:
         return StoreBusy(
             f"{location}: the server has no connection left ({text}); raise max_connections or use a pooler"
         )
+    if isinstance(error, errors.QueryCanceled):
+        canceled = StoreBusy(
+            f"{location}: {text}; statement_timeout, of the role or the server, sets how long it may take"
+        )
+        canceled.canceled = True
+        return canceled
     if isinstance(error, _BUSY):
         busy = StoreBusy(f"{location}: another transaction was in the way ({text}); busy_timeout sets how long to wait")
         busy.deadlock = isinstance(error, errors.DeadlockDetected)
