@@ -69,6 +69,11 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def fail() -> None:
+    time.sleep(0.001)
+    raise ConnectionError("the service is down")
+
+
 def book(n: int) -> str:
     """Work and outcome in one transaction."""
     connection = sqlite3.connect(os.environ["LIFE_FILE"], timeout=30)
@@ -80,7 +85,7 @@ def book(n: int) -> str:
     return "returned"
 
 
-FUNCTIONS = (note, hang, stubborn, sleep, pid, die, book)
+FUNCTIONS = (note, hang, stubborn, sleep, pid, die, fail, book)
 
 
 def register(yard: Yard) -> dict[str, Any]:

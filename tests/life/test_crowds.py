@@ -1,4 +1,4 @@
-"""Many processes at one file."""
+"""Many processes at one store, and many jobs."""
 
 import signal
 import subprocess
@@ -7,6 +7,8 @@ from collections import Counter
 
 import pytest
 from tests.support import eventually
+
+from jobyard import Retry
 
 HOLD = """
 import sqlite3, sys, time
@@ -31,6 +33,55 @@ def test_eight_enqueue_while_two_drain(site, each):
     assert [worker.wait() for worker in workers] == [0, 0]
     assert Counter(map(int, site.lines("runs"))) == dict.fromkeys(range(8 * each), 1)
     assert {job.attempt for job in site.yard.jobs(limit=None)} == {1}
+    site.check()
+
+
+@pytest.mark.parametrize(
+    ("claimers", "jobs"),
+    [(4, 4000), pytest.param(16, 100_000, marks=[pytest.mark.soak, pytest.mark.timeout(900)])],
+)
+def test_claimers_of_one_queue_run_each_job_once(site, claimers, jobs):
+    """They begin together: the queue is paused until all are there."""
+    site.yard.queues.pause("default")
+    _enqueue(site, site.tasks["note"], [(n,) for n in range(jobs)])
+    workers = [site.start("worker") for _ in range(claimers)]
+    eventually(lambda: len(site.workers()) == claimers, timeout=120)
+    site.yard.queues.resume("default")
+
+    eventually(lambda: site.yard.count(by=("status",)) == {("succeeded",): jobs}, timeout=600)
+    for worker in workers:
+        worker.signal(signal.SIGTERM)
+    assert [worker.wait() for worker in workers] == [0] * claimers
+    assert Counter(map(int, site.lines("runs"))) == dict.fromkeys(range(jobs), 1)
+    with site.yard.store.read() as tx:
+        assert tx.fetch("select distinct attempt, crashes from main.jobs") == [(1, 0)]
+        assert len(tx.fetch("select distinct worker from main.jobs")) > 1
+    site.check()
+
+
+@pytest.mark.parametrize("storm", [1000, pytest.param(50_000, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
+def test_a_storm_of_retries_starves_no_fresh_job(site, storm):
+    """
+    A fresh job has its turn behind those that were due before it: each failing one is begun once more till then.
+
+    Twice if it fails within the milliseconds by which the clocks of caller and worker differ: each measures the
+    server's.
+    """
+    failing = site.tasks["fail"].using(retry=Retry(attempts=4, delay=0))
+    _enqueue(site, failing, [()] * storm)
+    worker = site.worker()
+    fresh = []
+    for tenth in range(5, 35, 5):
+        eventually(lambda tenth=tenth: _failures(site) >= storm * tenth // 10, timeout=300)
+        fresh.append((site.tasks["pid"].enqueue(), _last_begun(site)))
+
+    eventually(lambda: site.yard.count(by=("status",)) == {("failed",): storm, ("succeeded",): 6}, timeout=600)
+    worker.signal(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert _failures(site) == 4 * storm
+    before = [_begun_before(site, job, enqueued) for job, enqueued in fresh]
+    assert any(before), "the storm was on when they came"
+    assert [max(counts, default=0) <= 2 for counts in before] == [True] * len(fresh)
     site.check()
 
 
@@ -60,3 +111,37 @@ def test_a_foreign_lock_makes_all_wait_and_loses_nobody(site, seconds):
         worker.signal(signal.SIGTERM)
     assert [worker.wait() for worker in workers] == [0, 0]
     site.check()
+
+
+def _enqueue(site, task, calls):
+    for first in range(0, len(calls), 10_000):
+        site.yard.enqueue_many([task.new(*args) for args in calls[first : first + 10_000]])
+
+
+BEGUN = """
+    (select job, started_at from main.attempts
+    union all select id, started_at from main.jobs where started_at is not null) as begun"""
+
+
+def _failures(site):
+    with site.yard.store.read() as tx:
+        rows = tx.fetch("select count(*) from main.attempts union all select count(*) from main.jobs where status = 7")
+    return sum(count for (count,) in rows)
+
+
+def _last_begun(site):
+    """The instant of the last claim, by the worker's own clock."""
+    with site.yard.store.read() as tx:
+        return tx.fetch(f"select max(started_at) from {BEGUN}")[0][0]
+
+
+def _begun_before(site, job, since):
+    """How often each other job was begun after that instant, and before this one."""
+    started = job.refresh().started_at
+    values = {"since": since, "started": round(started.timestamp() * 1e6)}
+    with site.yard.store.read() as tx:
+        found = tx.fetch(
+            f"select job, count(*) from {BEGUN} where started_at > :since and started_at < :started group by job",
+            values,
+        )
+    return [count for _, count in found]
