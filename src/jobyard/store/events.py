@@ -48,8 +48,7 @@ class Events:
         data: Mapping[str, Any] | None = None,
     ) -> None:
         text = msgspec.json.encode(data).decode() if data else None
-        values = {"user": user, "job": job, "definition": definition, "machine": machine, "data": text}
-        tx.execute(self._sql.add, {"at": at, "kind": kind, **values})
+        tx.execute_many(self._sql.add, [(at, kind, user, job, definition, machine, text)])
 
     def find(self, tx: Transaction, filter: EventFilter) -> list[Event]:
         """The events, newest first; with `after`, oldest first."""

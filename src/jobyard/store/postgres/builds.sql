@@ -1,6 +1,7 @@
 -- name: add
 insert into main.builds (job, recipe, config, dependency_builds, cleanup)
-values (:job, :recipe, :config, :dependency_builds, :cleanup)
+select * from unnest(
+    :job::bigint[], :recipe::text[], :config::text[], :dependency_builds::text[], :cleanup::text[])
 
 -- name: get
 select recipe, config, dependency_builds, cleanup, cleanup_at, cleanup_error from main.builds where job = :job

@@ -19,9 +19,11 @@ select coalesce(max(position), 0) from main.definitions
 insert into main.definitions (
     name, position, state, task, recurring, keep, options, failures, failing_since, last_started, last_successful,
     last_build, last_build_at, created_at, changed_at)
-values (
-    :name, :position, :state, :task, :recurring, :keep, :options, :failures, :failing_since, :last_started,
-    :last_successful, :last_build, :last_build_at, :created_at, :changed_at)
+select * from unnest(
+    :name::text[], :position::integer[], :state::text[], :task::text[], :recurring::integer[], :keep::bigint[],
+    :options::text[], :failures::integer[], :failing_since::bigint[], :last_started::bigint[],
+    :last_successful::bigint[], :last_build::bigint[], :last_build_at::bigint[], :created_at::bigint[],
+    :changed_at::bigint[])
 
 -- name: change
 update main.definitions set
@@ -33,16 +35,22 @@ where name = :name
 -- name: record
 -- What a run changes.
 update main.definitions set
-    state = :state, failures = :failures, failing_since = :failing_since, last_started = :last_started,
-    last_successful = :last_successful, last_build = :last_build, last_build_at = :last_build_at,
-    changed_at = :changed_at
-where name = :name
+    state = r.state, failures = r.failures, failing_since = r.failing_since, last_started = r.last_started,
+    last_successful = r.last_successful, last_build = r.last_build, last_build_at = r.last_build_at,
+    changed_at = r.changed_at
+from unnest(
+    :state::text[], :failures::integer[], :failing_since::bigint[], :last_started::bigint[],
+    :last_successful::bigint[], :last_build::bigint[], :last_build_at::bigint[], :changed_at::bigint[], :name::text[]
+) as r (
+    state, failures, failing_since, last_started, last_successful, last_build, last_build_at, changed_at, name)
+where definitions.name = r.name
 
 -- name: delete
 delete from main.definitions where name = :name
 
 -- name: add_dependency
-insert into main.definition_dependencies (definition, dependency, position) values (:definition, :dependency, :position)
+insert into main.definition_dependencies (definition, dependency, position)
+select * from unnest(:definition::text[], :dependency::text[], :position::integer[])
 
 -- name: delete_dependencies
 delete from main.definition_dependencies

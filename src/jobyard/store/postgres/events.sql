@@ -1,6 +1,7 @@
 -- name: add
 insert into main.events (at, kind, "user", job, definition, machine, data)
-values (:at, :kind, :user, :job, :definition, :machine, :data)
+select * from unnest(
+    :at::bigint[], :kind::text[], :user::text[], :job::bigint[], :definition::text[], :machine::text[], :data::text[])
 
 -- name: delete_old
 -- Looks at the first rows only: ids grow with time.
