@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,10 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def start(*args: str, cwd: Path, **options: Any) -> subprocess.Popen[str]:
-    """``python -m jobyard`` as a process of its own."""
+    """``python -m jobyard`` as a process of its own, which Ctrl-C reaches even if the tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored signals are inherited, handled ones not
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment(), **options}
-    return subprocess.Popen([sys.executable, "-m", "jobyard", *args], cwd=cwd, **options)
+    try:
+        return subprocess.Popen([sys.executable, "-m", "jobyard", *args], cwd=cwd, **options)
+    finally:
+        signal.signal(signal.SIGINT, before)
