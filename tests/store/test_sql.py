@@ -20,10 +20,10 @@ HOT = {
     "jobs": (
         "reserve insert insert_unique insert_plain insert_one unique_holder let_unique_go get get_many "
         "parents_for_update promote next_due claim candidates any_ready finish give_back advance hold beat "
-        "to_canceling change held_by expired lower_open_parents wake ops insert_ops change_op add_attempts attempts "
+        "to_canceling change held_by expired release ops insert_ops change_op add_attempts attempts "
         "add_token token results of_queue_after rerank prunable count_due ready_queues"
     ),
-    "dependencies": "add open_of close set_open parents children",
+    "dependencies": "add close set_open parents children",
     "workers": "add beat lost end get alive",
     "requests": "add open_for answer get last_stack add_answered",
     "log": "add newer_than last stretch",

@@ -49,17 +49,15 @@ class Releaser:
         """
         done = Released()
         while ended:
-            edges = yield Query(self._dependencies.open_of, {"ids": _text(sorted(ended))})
+            edges = yield Query(self._dependencies.close, {"ids": _text(sorted(ended))})
             if not edges:
                 break
             satisfied = Counter(child for parent, child, accepted in edges if accepted >> ended[parent] & 1)
             broken = {
                 child: (parent, accepted) for parent, child, accepted in edges if not accepted >> ended[parent] & 1
             }
-            yield Query(self._dependencies.close, {"ids": _text(sorted(ended))})
             if satisfied:
-                yield Query(self._jobs.lower_open_parents, {"rows": _text(sorted(satisfied.items()))})
-                yield Query(self._jobs.wake, {"ids": _text(sorted(satisfied)), "now": now})
+                yield Query(self._jobs.release, {"rows": _text(sorted(satisfied.items())), "now": now})
                 done.ready = True
             ended = yield from self._break(broken, ended, now, done)
         return done

@@ -2,14 +2,11 @@
 insert into main.dependencies (parent, child, accepted, open)
 select * from unnest(:parent::bigint[], :child::bigint[], :accepted::integer[], :open::smallint[])
 
--- name: open_of
--- The open edges out of these parents.
-select parent, child, accepted from main.dependencies
-where parent = any(array(select value::bigint from json_array_elements_text(:ids::text::json))) and open = 1
-
 -- name: close
+-- The edges out of these parents that were open.
 update main.dependencies set open = 0
 where parent = any(array(select value::bigint from json_array_elements_text(:ids::text::json))) and open = 1
+returning parent, child, accepted
 
 -- name: set_open
 update main.dependencies set open = :open where parent = :parent and child = :child

@@ -74,6 +74,7 @@ select id, status, rank, priority from made
 
 -- name: insert_statement
 -- For a transaction of the caller's on any connection: what `insert_plain` does, with what the queue says looked up.
+-- What wakes the workers comes behind it, in `returning`, so that a drained queue wakes nobody.
 insert into main.jobs (status, queue, task, rank, priority, due, received_at, args, requester, options)
 select
     case when due > now then 0 else 1 end, queue, task,
@@ -224,20 +225,21 @@ select * from main.jobs where worker = :worker and status in (4, 5) order by id
 select * from main.jobs where expires <= :now and status < 4
 order by expires limit :limit for no key update skip locked
 
--- name: lower_open_parents
--- rows: [child, number of edges that closed]. A child that has ended meanwhile counts nothing.
+-- name: release
+-- rows: [child, number of edges that closed]. The last of them makes the child ready; one that has ended meanwhile counts
+-- nothing.
 with r as materialized (
     select (r ->> 0)::bigint as id, (r ->> 1)::integer as closed from json_array_elements(:rows::text::json) as r),
 locked as materialized (
     select id from main.jobs where id = any(array(select id from r)) and status in (2, 3)
     order by id for no key update)
-update main.jobs set open_parents = open_parents - r.closed
+update main.jobs set
+    open_parents = open_parents - r.closed,
+    status = case
+        when status = 2 and open_parents = r.closed then case when due <= :now then 1 else 0 end
+        else status
+    end
 from r where jobs.id = r.id and jobs.id = any(array(select id from locked))
-
--- name: wake
-update main.jobs set status = case when due <= :now then 1 else 0 end
-where id = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
-    and status = 2 and open_parents = 0
 
 -- name: count_ready
 select count(*) from main.jobs where status = 1

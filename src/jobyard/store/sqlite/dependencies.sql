@@ -1,13 +1,10 @@
 -- name: add
 insert into dependencies (parent, child, accepted, open) values (:parent, :child, :accepted, :open)
 
--- name: open_of
--- The open edges out of these parents.
-select parent, child, accepted from dependencies
-where parent in (select value from json_each(:ids)) and open = 1
-
 -- name: close
+-- The edges out of these parents that were open.
 update dependencies set open = 0 where parent in (select value from json_each(:ids)) and open = 1
+returning parent, child, accepted
 
 -- name: set_open
 update dependencies set open = :open where parent = :parent and child = :child

@@ -208,15 +208,17 @@ select * from jobs where worker = :worker and status in (4, 5) order by id
 -- name: expired
 select * from jobs where expires <= :now and status < 4 limit :limit
 
--- name: lower_open_parents
--- rows: [child, number of edges that closed]. A child that has ended meanwhile counts nothing.
-update jobs set open_parents = open_parents - json_extract(r.value, '$[1]')
+-- name: release
+-- rows: [child, number of edges that closed]. The last of them makes the child ready; one that has ended meanwhile counts
+-- nothing.
+update jobs set
+    open_parents = open_parents - json_extract(r.value, '$[1]'),
+    status = case
+        when status = 2 and open_parents = json_extract(r.value, '$[1]') then case when due <= :now then 1 else 0 end
+        else status
+    end
 from json_each(:rows) as r
 where jobs.id = json_extract(r.value, '$[0]') and jobs.status in (2, 3)
-
--- name: wake
-update jobs set status = case when due <= :now then 1 else 0 end
-where id in (select value from json_each(:ids)) and status = 2 and open_parents = 0
 
 -- name: count_ready
 select count(*) from jobs where status = 1
