@@ -68,6 +68,21 @@ class Server:
         self.stop(mode)
         self.start()
 
+    def stand_by(self) -> None:
+        """Start again as a standby: in recovery, until it is promoted."""
+        self.stop()
+        (self.folder / "data" / "standby.signal").touch()
+        self.start()
+
+    def promote(self) -> None:
+        self._run("pg_ctl", "promote", "--wait", "--silent")
+
+    def allow(self, network: str) -> None:
+        """Let clients of this network in, as everybody is from the next."""
+        with (self.folder / "data" / "pg_hba.conf").open("a") as file:
+            file.write(f"host all all {network} trust\n")
+        self._run("pg_ctl", "reload", "--silent")
+
     def remove(self) -> None:
         try:
             self.stop("immediate")

@@ -23,14 +23,14 @@ LOST_AFTER = 1.0
 
 
 class Process:
-    """A program of the application."""
+    """A program of the application; `prefix` is a command that runs another one, given behind it."""
 
-    def __init__(self, site: Site, args: tuple[str, ...], settings: dict[str, Any]) -> None:
+    def __init__(self, site: Site, args: tuple[str, ...], settings: dict[str, Any], prefix: tuple[str, ...]) -> None:
         env = {f"JOBYARD_{name.upper()}": str(value) for name, value in settings.items()}
         self.log = site.folder / "programs.log"
         with self.log.open("ab") as log:
             self._popen = subprocess.Popen(
-                [sys.executable, app.__file__, *args],
+                [*prefix, sys.executable, app.__file__, *args],
                 cwd=site.folder,
                 env={**os.environ, **site.env, **env},
                 stdout=log,
@@ -73,16 +73,16 @@ class Site:
         self.tasks = app.register(self.yard)
         self._started: list[Process] = []
 
-    def worker(self, **settings: Any) -> Process:
+    def worker(self, *, prefix: tuple[str, ...] = (), **settings: Any) -> Process:
         """A worker that claims by now. Quick to be lost, and jobs outlive as many crashes as there may be."""
         known = len(self.workers())
-        process = self.start("worker", **settings)
+        process = self.start("worker", prefix=prefix, **settings)
         eventually(lambda: len(self.workers()) > known, timeout=30)
         return process
 
-    def start(self, *args: str, **settings: Any) -> Process:
+    def start(self, *args: str, prefix: tuple[str, ...] = (), **settings: Any) -> Process:
         usual = {"heartbeat": 0.2, "lost_after": LOST_AFTER, "max_crashes": 1000, "concurrency": 4}
-        process = Process(self, args, {**usual, **settings})
+        process = Process(self, args, {**usual, **settings}, prefix)
         self._started.append(process)
         return process
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from psycopg import Error, errors
+from psycopg import Error, OperationalError, errors
 
 from jobyard.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
 
@@ -13,14 +13,22 @@ _BUSY = (
     errors.DeadlockDetected,
     errors.SerializationFailure,
 )
+_NO_CONNECTION_LEFT = (
+    "too many connections",
+    "too many clients",
+    "connection slots are reserved",
+    "no more connections",
+)
+"""The words of servers and of pgbouncer: libpq does not tell the code of the error that refused a connection."""
 
 
 def translated(error: Error, location: str) -> StoreError:
     """The `StoreError` for an error of the database."""
-    text = str(error).strip() or type(error).__name__
-    if isinstance(error, errors.TooManyConnections):
+    text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__
+    if isinstance(error, OperationalError) and any(words in text for words in _NO_CONNECTION_LEFT):
         return StoreBusy(
-            f"{location}: the server has no connection left ({text}); raise max_connections or use a pooler"
+            f"{location}: the server has no connection left ({text}); raise the limit of the server, the database or "
+            "the role, or use a pooler"
         )
     if isinstance(error, errors.QueryCanceled):
         canceled = StoreBusy(
