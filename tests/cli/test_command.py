@@ -6,13 +6,11 @@ import json
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
-from tests.cli.support import environment, start
-from tests.support import eventually
+from tests.cli.support import Jobyard, environment, start
 
 from jobyard import config
 from jobyard.cli import NOUNS, cli
@@ -177,6 +175,46 @@ def test_an_error_is_one_line_without_a_traceback(tmp_path):
     assert result.stderr.count("\n") == 1
 
 
+READS = [
+    *("job list", "job show 1", "job cancel 1", "job watch 1", "queue list", "event list", "event follow"),
+    *("definition list", "definition dump", "definition graph", "machine list", "worker list", "run report"),
+    *("workflow take m1", "task check", "doctor", "prune", "db copy --to sqlite:///other.db", "db uninstall --yes"),
+]
+
+
+@pytest.mark.parametrize("words", READS)
+def test_what_reads_makes_no_file(tmp_path, words):
+    result = Jobyard("sqlite:///jobyard.db")(*words.split(), app=True)
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith(f"jobyard: there is no file {tmp_path}/jobyard.db yet: ")
+    assert result.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words", ["db status", "db upgrade --print", "task list", "config check", "definition check x"]
+)
+def test_what_needs_no_file_makes_none(tmp_path, words):
+    (tmp_path / "x").write_text("definitions: [{name: extract, task: add, args: [1]}]")
+
+    result = Jobyard("sqlite:///jobyard.db")(*words.split(), app=True)
+
+    assert result.exit_code == (1 if words == "db status" else 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+@pytest.mark.parametrize(
+    "words", ["enqueue add --arg 1", "worker --until-idle", "db upgrade", "queue pause a", "machine online m1"]
+)
+def test_what_writes_first_makes_the_file(tmp_path, words):
+    result = Jobyard("sqlite:///jobyard.db")(*words.split(), app=True)
+
+    assert result.exit_code == 0
+    assert (tmp_path / "jobyard.db").is_file()
+
+
 @pytest.mark.parametrize(("error", "code"), [(StoreBusy, 1), (JobyardError, 1), (KeyboardInterrupt, 130)])
 def test_errors_become_exit_codes(error, code):
     with pytest.raises((click.ClickException, click.exceptions.Exit)) as caught, translated():
@@ -185,21 +223,18 @@ def test_errors_become_exit_codes(error, code):
     assert caught.value.exit_code == code
 
 
-def test_an_interrupt_is_quiet(tmp_path):
-    running = start("event", "follow", cwd=tmp_path)
+def test_an_interrupt_is_quiet(jobyard, tmp_path):
+    jobyard.done("queue", "pause", "a")
+    running = start("--url", jobyard.url, "event", "follow", "--last", "1", cwd=tmp_path)
     try:
-        done = _interrupted_once_up(running, tmp_path / "jobyard.db")
+        assert "pause" in running.stdout.readline()
+        running.send_signal(signal.SIGINT)
+        done = running.communicate(timeout=20)
     finally:
         running.kill()
 
     assert done == ("", "")
     assert running.returncode == 130
-
-
-def _interrupted_once_up(running: subprocess.Popen[str], file: Path) -> tuple[str, str]:
-    eventually(lambda: file.exists() and file.stat().st_size)
-    running.send_signal(signal.SIGINT)
-    return running.communicate(timeout=20)
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path):
@@ -223,7 +258,7 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
 def test_no_colour_where_it_is_not_wanted(tmp_path):
     for args, env in [(("--no-color",), {}), ((), {"NO_COLOR": "1"})]:
         done = subprocess.run(
-            [sys.executable, "-m", "jobyard", *args, "queue", "list"],
+            [sys.executable, "-m", "jobyard", *args, "config", "check"],
             cwd=tmp_path, capture_output=True, text=True, check=True, env=environment(**env),
         )  # fmt: skip
 

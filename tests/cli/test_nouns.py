@@ -1,15 +1,16 @@
-"""Queues, events, the database, pruning, the doctor and the settings."""
+"""Queues, events, pruning, the doctor and the settings."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
+from contextlib import closing
 from datetime import datetime
 
 import pytest
 
 from jobyard import Yard
 from jobyard.config import SETTINGS
+from jobyard.store import open_store
 
 
 def test_queues_are_listed_with_their_counts(jobyard):
@@ -70,46 +71,6 @@ def test_events_are_listed_newest_first(jobyard):
     assert "suspend" in jobyard.done("event", "list", "--kind", "suspend", "--since", "1h")
 
 
-def test_the_database_tells_its_version(jobyard, tmp_path):
-    before = jobyard("db", "status", "--json")
-
-    upgraded, again = jobyard.done("db", "upgrade"), jobyard.done("db", "upgrade")
-
-    needed = json.loads(before.stdout)["needed"]
-    assert before.exit_code == 1
-    assert f"applied {needed} migration" in upgraded
-    assert again == f"{tmp_path}/jobyard.db: nothing to do, version {needed}\n"
-    assert jobyard.data("db", "status") == {
-        "location": f"{tmp_path}/jobyard.db",
-        "current": needed,
-        "needed": needed,
-        "up_to_date": True,
-    }
-
-
-def test_the_upgrade_is_printed_for_other_tools(jobyard, tmp_path):
-    script = jobyard.done("db", "upgrade", "--print")
-
-    with sqlite3.connect(tmp_path / "elsewhere.db") as other:
-        other.executescript(script)
-    other.close()
-
-    assert jobyard.done("db", "status", "--url", f"sqlite:///{tmp_path}/elsewhere.db").endswith("up to date\n")
-    assert jobyard("db", "status").exit_code == 1
-
-
-def test_the_tables_are_dropped_only_when_that_is_meant(jobyard):
-    jobyard.enqueue("add", "--arg", "1")
-
-    refused = jobyard("db", "uninstall", input="n\n")
-
-    assert refused.exit_code == 1
-    assert "nothing was dropped" in refused.stderr
-    assert len(jobyard.data("job", "list")) == 1
-    assert jobyard("db", "uninstall", input="y\n").exit_code == 0
-    assert jobyard.data("db", "status")["current"] == 0
-
-
 def test_pruning_tells_before_it_deletes(jobyard):
     jobyard.enqueue("add", "--arg", "1")
     jobyard.work()
@@ -135,11 +96,10 @@ def test_the_doctor_finds_nothing_in_a_sound_store(jobyard):
     assert jobyard.data("doctor")["violations"] == []
 
 
-def test_the_doctor_names_what_is_wrong(jobyard, tmp_path):
+def test_the_doctor_names_what_is_wrong(jobyard):
     jobyard.enqueue("add", "--arg", "1")
-    with sqlite3.connect(tmp_path / "jobyard.db") as hand:
-        hand.execute("update jobs set ended_at = 5")
-    hand.close()
+    with closing(open_store(jobyard.url)) as store, store.transaction() as tx:
+        tx.execute("update main.jobs set ended_at = 5")
 
     result = jobyard("doctor")
 

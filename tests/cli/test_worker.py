@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.support import environment, start
+from tests.cli.support import Jobyard, environment, start
 from tests.support import eventually
 
 from jobyard import Yard
@@ -53,8 +53,10 @@ def app(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def yard(tmp_path: Path, app: Path) -> Iterator[Yard]:
-    with Yard(f"sqlite:///{tmp_path}/jobyard.db") as yard:
+def yard(url: str, tmp_path: Path, app: Path) -> Iterator[Yard]:
+    """A yard on a new store of each kind, which all commands in this folder use."""
+    (tmp_path / "jobyard.toml").write_text(f"url = {url!r}\n")
+    with Yard(url) as yard:
         for name in ("greet", "sleepy", "bad"):
             yard.task(name=name)(_stand_in(name))
         yield yard
@@ -100,7 +102,7 @@ def stopped(process: subprocess.Popen[str], signal_number: int = signal.SIGTERM)
     return process.communicate(timeout=30)[1]
 
 
-def test_until_idle_runs_what_is_ready_and_sums_up(yard, worker, tmp_path):
+def test_until_idle_runs_what_is_ready_and_sums_up(yard, worker):
     job = enqueue(yard, "greet", "you")
 
     process = worker("--until-idle", "--name", "w1", "--concurrency", "3")
@@ -108,35 +110,35 @@ def test_until_idle_runs_what_is_ready_and_sums_up(yard, worker, tmp_path):
 
     assert (process.returncode, out) == (0, "")
     assert job.refresh().result == "hello you"
-    assert f"worker w1 on {tmp_path}/jobyard.db: queues all, 3 slots in 1 process, 3 tasks" in said
+    assert f"worker w1 on {yard.store.location}: queues all, 3 slots in 1 process, 3 tasks" in said
     assert f"job {job.id} (greet) succeeded" in said
     assert said.splitlines()[-1].endswith("INFO     1 succeeded, 0 failed")
 
 
-def test_until_idle_fails_if_a_job_did(yard, worker):
-    enqueue(yard, "bad")
+def test_until_idle_fails_if_a_job_did(jobyard):
+    jobyard.enqueue("broken", "--arg", '"x"')
 
-    process = worker("--until-idle")
-    said = process.communicate(timeout=30)[1]
+    result = jobyard.work()
 
-    assert process.returncode == 1
-    assert said.splitlines()[-1].endswith("0 succeeded, 1 failed")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1].endswith("0 succeeded, 1 failed")
 
 
-def test_only_the_queues_chosen_are_served(yard, worker):
-    job = enqueue(yard, "greet", "you")
+def test_only_the_queues_chosen_are_served(jobyard):
+    jobyard.enqueue("add", "--arg", "1")
 
-    said = worker("--until-idle", "--queues", "a,b").communicate(timeout=30)[1]
+    said = jobyard("worker", "--until-idle", "--queues", "a,b", app=True).stderr
 
-    assert job.refresh().status == "queued"
+    assert jobyard.data("job", "show", "1")["status"] == "queued"
     assert "queues a, b" in said
 
 
-def test_lines_below_the_level_are_not_shown(yard, worker):
-    enqueue(yard, "greet", "you")
+def test_lines_below_the_level_are_not_shown(jobyard):
+    jobyard.enqueue("add", "--arg", "1")
 
-    said = worker("--until-idle", "--log-level", "warning").communicate(timeout=30)[1]
+    said = jobyard("worker", "--until-idle", "--log-level", "warning", app=True).stderr
 
+    assert jobyard.data("job", "show", "1")["status"] == "succeeded"
     assert "succeeded after" not in said
 
 
@@ -204,12 +206,11 @@ def test_the_health_file_is_as_young_as_the_heartbeat_and_goes_with_the_worker(y
     assert not file.exists()
 
 
-def test_a_health_file_that_cannot_be_made_is_wrong_use(worker):
-    process = worker("--health-file", "/nowhere/healthy")
-    said = process.communicate(timeout=30)[1]
+def test_a_health_file_that_cannot_be_made_is_wrong_use(tmp_path):
+    result = Jobyard(f"sqlite:///{tmp_path}/jobyard.db")("worker", "--health-file", "/nowhere/healthy", app=True)
 
-    assert process.returncode == 2
-    assert "jobyard: --health-file: " in said
+    assert result.exit_code == 2
+    assert "jobyard: --health-file: " in result.stderr
 
 
 def test_the_service_manager_is_told(yard, worker, tmp_path):
@@ -269,19 +270,17 @@ def test_a_broken_file_starts_nothing(yard, worker, app):
 
 
 def test_a_worker_without_an_application_is_wrong_use(tmp_path):
-    process = start("worker", cwd=tmp_path)
-    said = process.communicate(timeout=30)[1]
+    result = Jobyard(f"sqlite:///{tmp_path}/jobyard.db")("worker")
 
-    assert process.returncode == 2
-    assert "--app module:yard" in said
+    assert result.exit_code == 2
+    assert "--app module:yard" in result.stderr
 
 
-def test_a_bad_setting_of_the_worker_is_wrong_use(worker):
-    process = worker("--processes", "0")
-    said = process.communicate(timeout=30)[1]
+def test_a_bad_setting_of_the_worker_is_wrong_use(tmp_path):
+    result = Jobyard(f"sqlite:///{tmp_path}/jobyard.db")("worker", "--processes", "0", app=True)
 
-    assert process.returncode == 2
-    assert "jobyard: --processes: processes=0: give a whole number from 1" in said
+    assert result.exit_code == 2
+    assert "jobyard: --processes: processes=0: give a whole number from 1" in result.stderr
 
 
 def on_a_terminal(

@@ -100,7 +100,7 @@ def test_a_store_with_jobs_is_refused(store, target):
     target.upgrade()
     put(target)
 
-    with pytest.raises(PreconditionFailed, match="has 1 jobs already"):
+    with pytest.raises(PreconditionFailed, match="is not empty, it has 1 job;"):
         copy(store, target)
 
 

@@ -41,7 +41,7 @@ def check(session: Session, /, as_json: bool) -> None:
       jobyard config check
       jobyard --app shop.jobs --concurrency 4 config check --json
     """
-    settings = session.yard().settings if session.app_name() else session.settings()
+    settings = session.yard(may_be_new=True).settings if session.app_name() else session.settings()
     if as_json:
         output.print_json({name: _data(settings, name) for name in SETTINGS})
         return

@@ -40,7 +40,7 @@ def upgrade(session: Session, /, only_print: bool) -> None:
       jobyard db upgrade
       jobyard db upgrade --print | less
     """
-    yard = session.yard()
+    yard = session.yard(may_be_new=True)
     if only_print:
         sql = migrate.pending_sql(yard.store.driver)
         output.line(sql.rstrip() or "-- nothing to do")
@@ -61,12 +61,13 @@ def status(session: Session, /, as_json: bool) -> None:
     Examples:
       jobyard db status --json
     """
-    yard = session.yard()
+    yard = session.yard(may_be_new=True)
     found = migrate.status(yard.store.driver)
     if as_json:
         output.print_json({"location": yard.store.location, **asdict(found), "up_to_date": found.up_to_date})
     else:
-        state = f"version {found.current}" if found.current else "not installed"
+        there = yard.store.driver.is_there
+        state = f"version {found.current}" if found.current else "not installed" if there else "no file yet"
         verdict = "up to date" if found.up_to_date else f"version {found.needed} is needed: run jobyard db upgrade"
         output.line(f"{yard.store.location}: {state}, {verdict}")
     if not found.up_to_date:
@@ -103,7 +104,7 @@ def roles(session: Session, /, only_print: bool) -> None:
     Examples:
       jobyard db roles --print | psql mydb
     """
-    driver = session.yard().store.driver
+    driver = session.yard(may_be_new=True).store.driver
     if driver.dialect != "postgres":
         msg = f"{driver.location}: a SQLite file has no roles; who may read and write it is for the file system to say"
         raise Failure(msg)

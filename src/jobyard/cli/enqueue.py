@@ -71,7 +71,7 @@ def command(
       jobyard --app shop.jobs enqueue shop.jobs:report --due 6h --after 12 --after 13:succeeded,failed
       jobyard --app shop.jobs enqueue shop.jobs:total --arg '[1, 2]' --wait
     """
-    found = session.app().tasks.get(task)
+    found = session.app(may_be_new=True).tasks.get(task)
     positional, named = from_json(found.signature, args, dict(kwargs))
     job: Job[Any] = found.using(**_options(**options)).enqueue(*positional, **named)
     if job.existing:

@@ -163,7 +163,7 @@ def quiesce(session: Session, /, names: tuple[str, ...], message: str | None, as
 
 
 def _change(session: Session, names: tuple[str, ...], as_json: bool, act: Callable[[Yard, str], Machine]) -> None:
-    yard = session.yard()
+    yard = session.yard(may_be_new=True)
     changed = [act(yard, name) for name in dict.fromkeys(names)]
     if as_json:
         output.print_json([_data(machine) for machine in changed])

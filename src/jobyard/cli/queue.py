@@ -146,7 +146,7 @@ def _parsed(key: str, text: str) -> Any:
 
 
 def _change(session: Session, /, names: tuple[str, ...], as_json: bool, act: Callable[[Yard, str], QueueInfo]) -> None:
-    yard = session.yard()
+    yard = session.yard(may_be_new=True)
     changed = [act(yard, name) for name in dict.fromkeys(names)]
     if as_json:
         output.print_json([_data(queue) for queue in changed])

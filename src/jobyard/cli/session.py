@@ -46,22 +46,30 @@ class Session:
         """Which application is meant: ``module:attribute``, or None."""
         return self.settings().app
 
-    def yard(self) -> Yard:
-        """The yard of the application, else a plain one of the settings, which knows no tasks."""
+    def yard(self, *, may_be_new: bool = False) -> Yard:
+        """
+        The yard of the application, else a plain one of the settings, which knows no tasks.
+
+        Args:
+            may_be_new: the command may be the first to use its file, or uses none. All others refuse a file that is
+                not there: they would make an empty one, and say that there are no jobs, to whoever mistook the folder.
+        """
         if self._yard is None:
             name = self.app_name()
             self._yard = self._import(name) if name else self._plain()
+        if not may_be_new:
+            _check_there(self._yard)
         return self._yard
 
-    def app(self) -> Yard:
-        """The yard of the application, for commands that need its tasks."""
+    def app(self, *, may_be_new: bool = False) -> Yard:
+        """The `yard` of the application, for commands that need its tasks."""
         if self.app_name() is None:
             msg = (
                 "this needs your tasks: say where your yard is with --app module:yard "
                 "(or app = 'module:yard' in jobyard.toml, or $JOBYARD_APP)"
             )
             raise WrongUse(msg)
-        return self.yard()
+        return self.yard(may_be_new=may_be_new)
 
     def close(self) -> None:
         """Let go of the store, and of what the command line said."""
@@ -93,6 +101,15 @@ class Session:
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)
+
+
+def _check_there(yard: Yard) -> None:
+    if not yard.store.driver.is_there:
+        msg = (
+            f"there is no file {yard.store.location} yet: the first job makes it, or `jobyard db upgrade`; "
+            "if your jobs are elsewhere, say so with --url"
+        )
+        raise Failure(msg)
 
 
 def _import_module(module: str, app: str) -> Any:

@@ -42,7 +42,7 @@ def list_tasks(session: Session, /, as_json: bool) -> None:
     Examples:
       jobyard --app shop.jobs task list --json
     """
-    tasks = [_data(task) for task in session.app().tasks]
+    tasks = [_data(task) for task in session.app(may_be_new=True).tasks]
     if as_json:
         output.print_json(tasks)
         return

@@ -51,7 +51,7 @@ def copy(source: Store, target: Store, tell: Callable[[str, int], None] = lambda
         The number of rows by table, counted in both when all were there.
 
     Raises:
-        PreconditionFailed: the target has jobs already, a worker of the source is alive, or the counts differ.
+        PreconditionFailed: the target is not empty, a worker of the source is alive, or the counts differ.
     """
     source.check()
     target.upgrade()
@@ -82,10 +82,12 @@ def _check_quiet(source: Store, tx: Transaction) -> None:
 
 
 def _check_empty(target: Store, tx: Transaction) -> None:
-    [(count,)] = tx.fetch("select count(*) from main.jobs")
-    if count:
-        msg = f"{target.location} has {count} jobs already; copy into an empty store"
-        raise PreconditionFailed(msg)
+    for table in _KEYS:
+        [(count,)] = tx.fetch(f"select count(*) from main.{table}")  # noqa: S608 - names of ours
+        if count:
+            rows = f"{count} {table.removesuffix('s') if count == 1 else table}"
+            msg = f"{target.location} is not empty, it has {rows}; copy into an empty store"
+            raise PreconditionFailed(msg)
 
 
 def _check_count(tx: Transaction, table: str, count: int) -> None:

@@ -58,6 +58,10 @@ class Driver(Protocol):
     def location(self) -> str:
         """Where the data lie, for people."""
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a database to look into; one that the first use would make is not."""
+
     def now(self) -> int:
         """The database's clock, in microseconds since the epoch."""
 

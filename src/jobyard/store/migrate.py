@@ -39,9 +39,12 @@ def _current(tx: Transaction, sql: Statements) -> int:
 
 
 def status(driver: Driver) -> SchemaStatus:
-    """The versions, without changing anything."""
+    """The versions, without changing or making anything."""
+    needed = migrations(driver.dialect)[-1].number
+    if not driver.is_there:
+        return SchemaStatus(0, needed)
     with driver.read() as tx:
-        return SchemaStatus(_current(tx, _sql(driver)), migrations(driver.dialect)[-1].number)
+        return SchemaStatus(_current(tx, _sql(driver)), needed)
 
 
 def check(driver: Driver, url: str) -> None:
@@ -96,8 +99,7 @@ def _apply(driver: Driver, tx: Transaction, wanted: Iterable[Migration]) -> list
 
 def pending_sql(driver: Driver) -> str:
     """What `upgrade` would run, for those who run it with a tool of their own."""
-    with driver.read() as tx:
-        current = _current(tx, _sql(driver))
+    current = status(driver).current
     missing = [m for m in migrations(driver.dialect) if m.number > current]
     return "\n".join(_script(driver, migration) for migration in missing)
 

@@ -103,4 +103,4 @@ def _yard(session: Session) -> Yard:
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    return session.yard()
+    return session.yard(may_be_new=True)

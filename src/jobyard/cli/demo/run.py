@@ -32,7 +32,7 @@ def run(session: Session, folder: Path) -> int:
     """Take the census, show it, and say what to look at next; returns the exit code."""
     _clear(folder)
     session.given |= {"url": url_of(folder), "app": _APP}
-    yard = session.yard()
+    yard = session.yard(may_be_new=True)
     first = yard.tasks.get("census.find").enqueue(str(folder))
     with _shown(Follower(yard, first.id)):
         left = _work(yard)

@@ -56,7 +56,7 @@ def command(
       jobyard run-external --machine build7 --queue imports -- ./import.sh
       jobyard run-external --limit 1 --inactivity-timeout 10m -- node import.js
     """
-    yard = session.yard()
+    yard = session.yard(may_be_new=True)
     if shutil.which(words[0]) is None:
         msg = f"there is no command {words[0]!r}"
         raise WrongUse(msg)

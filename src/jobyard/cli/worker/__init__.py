@@ -58,7 +58,7 @@ def command(
     from jobyard.cli.worker.run import Plan, run
 
     plan = Plan(name, until_idle, max_jobs, max_memory, health_file, reload)
-    raise click.exceptions.Exit(run(session.app(), plan))
+    raise click.exceptions.Exit(run(session.app(may_be_new=True), plan))
 
 
 command.add_command(list_workers)

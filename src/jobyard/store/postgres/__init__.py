@@ -81,6 +81,10 @@ class PostgresDriver:
     def location(self) -> str:
         return self._location
 
+    @property
+    def is_there(self) -> bool:
+        return True  # a server is never made by a use
+
     def qualified(self, statement: str) -> str:
         return qualified(statement, self.schema)
 

@@ -121,6 +121,10 @@ class SqliteDriver:
     def location(self) -> str:
         return str(self.path)
 
+    @property
+    def is_there(self) -> bool:
+        return self.path.exists()
+
     def now(self) -> int:
         return time.time_ns() // 1000
 
