@@ -6,6 +6,7 @@ It is told by the environment where its store lies. What its tasks do is noted i
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sqlite3
@@ -69,6 +70,10 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def say(text: str) -> None:
+    logging.getLogger("life").warning(text)
+
+
 def fail() -> None:
     time.sleep(0.001)
     raise ConnectionError("the service is down")
@@ -85,7 +90,7 @@ def book(n: int) -> str:
     return "returned"
 
 
-FUNCTIONS = (note, hang, stubborn, sleep, pid, die, fail, book)
+FUNCTIONS = (note, hang, stubborn, sleep, pid, die, say, fail, book)
 
 
 def register(yard: Yard) -> dict[str, Any]:

@@ -81,6 +81,8 @@ class Run(msgspec.Struct, array_like=True, tag="run"):
     """Its place in the line of a child process, by which the parent knows after a crash whether it had begun."""
     sync: bool = False
     """Its slot takes the next run when its outcome is `Written`, not before."""
+    ahead: int = 0
+    """By how many microseconds the clock of this machine is ahead of the store's, by which all instants are told."""
 
 
 class Cancel(msgspec.Struct, array_like=True, tag="cancel"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
@@ -130,6 +131,11 @@ class Store:
     def now(self) -> int:
         """Microseconds since the epoch."""
         return self._clock.micros() if self._clock is not None else self.driver.now()
+
+    @property
+    def ahead(self) -> int:
+        """By how many microseconds the clock of this machine is ahead of the store's."""
+        return time.time_ns() // 1000 - self.now()
 
     @property
     def has_clock(self) -> bool:

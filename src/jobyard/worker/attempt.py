@@ -176,7 +176,7 @@ class Attempt:
     def log(self, line: LogLine) -> None:
         """Keep a line of its log."""
         if self._book is None:
-            self._book = LogBook(self.shop.options.max_lines, self.shop.options.max_bytes)
+            self._book = LogBook(self.shop.options.max_lines, self.shop.options.max_bytes, self.run.ahead)
         self._book.add(line)
         self._spoke()
 

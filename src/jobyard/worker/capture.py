@@ -32,10 +32,14 @@ class LogBook:
     The lines of one attempt. The first half of what is allowed is given out as it comes, the last half at the end.
 
     Thread-safe: lines come from the task's threads and are taken by the watchdog.
+
+    Args:
+        ahead: as in `Run`. Lines come with instants of this machine's clock, and are kept with the store's.
     """
 
-    def __init__(self, max_lines: int, max_bytes: int) -> None:
+    def __init__(self, max_lines: int, max_bytes: int, ahead: int) -> None:
         self._lock = threading.Lock()
+        self._ahead = ahead
         self._lines_left = max_lines - max_lines // 2
         self._bytes_left = max_bytes - max_bytes // 2
         self._tail_lines = max_lines // 2
@@ -48,6 +52,7 @@ class LogBook:
     def add(self, line: LogLine) -> None:
         """Keep a line, at the cost of one in the middle once there are too many."""
         size = _weight(line)
+        line.at -= self._ahead
         with self._lock:
             if self._lines_left > 0 and self._bytes_left >= size and not self._tail:
                 self._lines_left -= 1

@@ -273,7 +273,7 @@ class Parent:
 
     def _book(self, child: ChildProcess, held: Held) -> LogBook:
         if held.book is None:
-            held.book = LogBook(self._all.options.max_lines, self._all.options.max_bytes)
+            held.book = LogBook(self._all.options.max_lines, self._all.options.max_bytes, held.run.ahead)
         if not held.flushing:
             held.flushing = True
             self._all.at(monotonic() + FLUSH_EVERY, lambda: self._flush(child, held))

@@ -66,7 +66,7 @@ class Step:
         self.task: Any = attempt.shop.tasks.get(call.task)
         self.started = monotonic()
         attempt.index = call.index
-        attempt.began = time_ns() // 1000
+        attempt.began = time_ns() // 1000 - attempt.run.ahead
 
     def may_begin(self) -> bool:
         """Whether the op is run at all: not if the run was stopped between two ops, and not a task unknown here."""

@@ -95,13 +95,14 @@ class Ledger:
         policies: dict[tuple[str, str, str | None], Policy] = {}
         result: list[Held] = []
         rich: list[Held] = []
+        ahead = self._store.ahead
         for row in rows:
             key = (row.task, row.queue, row.options)
             queue = queues.get(row.queue)
             policy = policies.get(key)
             if policy is None:
                 policy = policies[key] = self._policy(row, row.task, queue)
-            held = Held(row, policy, _run(row, policy), monotonic, queue, canceling=row.status == _CANCELING)
+            held = Held(row, policy, _run(row, policy, ahead), monotonic, queue, canceling=row.status == _CANCELING)
             result.append(held)
             if row.op_count > 1 or row.refs:
                 rich.append(held)
@@ -121,7 +122,7 @@ class Ledger:
         """
         row = msgspec.structs.replace(held.row)
         held.policy = policy = self._policy(row, row.task, held.queue)
-        held.run = run = _run(row, policy)
+        held.run = run = _run(row, policy, self._store.ahead)
         run.calls = [held.calls[row.cursor]] if held.calls else None
         run.results = [(op.task, op.result) for op in (held.ops or ())[: row.cursor]]
         return run
@@ -171,7 +172,7 @@ class Ledger:
             self.go_on(held)
 
 
-def _run(row: JobRow, policy: Policy) -> Run:
+def _run(row: JobRow, policy: Policy, ahead: int) -> Run:
     return Run(
         row,
         None,
@@ -181,6 +182,7 @@ def _run(row: JobRow, policy: Policy) -> Run:
         policy.isolation,
         policy.memory_limit,
         sync=policy.sync,
+        ahead=ahead,
     )
 
 
