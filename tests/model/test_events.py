@@ -95,6 +95,7 @@ def test_happenings_cannot_be_changed() -> None:
         (STALE, "job 7: a late result of epoch 3 was dropped", logging.WARNING),
         (JobsClaimed("ann", (1, 2), 0.001), "ann claimed 2 jobs in 0.0010 s", logging.DEBUG),
         (JobFinished(1, "q", "m:f", "succeeded", 1, 0.25), "job 1 (m:f) succeeded after 0.250 s", logging.INFO),
+        (JobFinished(1, "q", "m:f", "canceled", 1, 0.0), "job 1 (m:f) canceled", logging.INFO),
         (
             JobFinished(1, "q", "m:f", "failed", 1, 0.25, "ValueError: {bad}"),
             "job 1 (m:f) failed after 0.250 s: ValueError: {bad}",

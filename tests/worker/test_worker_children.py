@@ -10,7 +10,7 @@ from tests.worker import in_children
 from tests.worker.serving import heard, serving
 
 from jobyard.errors import UsageError
-from jobyard.model.events import ChildDied, JobsClaimed
+from jobyard.model.events import ChildDied, JobFinished, JobsClaimed
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def run(yard, **options):
     ],
 )
 def test_the_death_of_a_child_counts_as_a_crash_of_its_job_alone(yard, tasks, name, args, how):
-    deaths = heard(yard, ChildDied)
+    deaths, finished = heard(yard, ChildDied), heard(yard, JobFinished)
     job = tasks[name].enqueue(*args)
     others = [tasks["pid"].enqueue() for _ in range(3)]
     summary = run(yard)
@@ -51,6 +51,8 @@ def test_the_death_of_a_child_counts_as_a_crash_of_its_job_alone(yard, tasks, na
     assert how in events[0].data["why"]
     assert [attempt.outcome for attempt in job.attempts] == ["crashed", "failed"]
     assert [(death.jobs, how in death.how) for death in deaths] == [((job.id,), True)] * 2
+    [seconds] = [end.seconds for end in finished if end.job == job.id]
+    assert 0 < seconds < 30
 
 
 @pytest.mark.parametrize(("name", "error"), [("leave_politely", "SystemExit"), ("interrupt", "KeyboardInterrupt")])

@@ -93,9 +93,13 @@ class JobStarted(OfJob):
 
 @dataclass(frozen=True)
 class JobFinished(OfJob):
-    """A job reached a final status, and it is stored. `error` is the short form, as ``ValueError: bad``."""
+    """
+    A job reached a final status, and it is stored. `error` is the short form, as ``ValueError: bad``.
 
-    template = "job {job} ({task}) {status} after {seconds:.3f} s{because}"
+    `seconds` is how long its last op ran; 0 if that is not known, as the process died, or if it never began.
+    """
+
+    template = "job {job} ({task}) {status}{after}{because}"
 
     status: str
     attempt: int
@@ -103,7 +107,8 @@ class JobFinished(OfJob):
     error: str | None = None
 
     def __str__(self) -> str:
-        return self.template.format(**vars(self), because=f": {self.error}" if self.error else "")
+        after = f" after {self.seconds:.3f} s" if self.seconds else ""
+        return self.template.format(**vars(self), after=after, because=f": {self.error}" if self.error else "")
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,12 @@ class IsolatedHost(Parent):
             child.kill()
 
     def _epitaph(self, child: ChildProcess, held: Held, how: str) -> Outcome:
-        if held.why is None:
-            return super()._epitaph(child, held, how)
-        outcome = Outcome(*held.key, held.op, stopped(held.why))
+        outcome = super()._epitaph(child, held, how) if held.why is None else self._forced(held, held.why, how)
+        outcome.seconds = monotonic() - held.given  # it runs at once, since nothing else runs there
+        return outcome
+
+    def _forced(self, held: Held, why: str, how: str) -> Outcome:
+        outcome = Outcome(*held.key, held.op, stopped(why))
         if outcome.ended == Ended.TIMEOUT:
             text = f"ran longer than its timeout of {held.run.timeout:g} s and would not stop: the child process {how}"
             error = JobTimeout(text)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from time import monotonic
 from typing import IO, Any
 
 from jobyard.model.messages import Abandoned, NotBegun, Outcome, Run, Upstream, Upward
@@ -30,6 +31,8 @@ class Held:
     run: Run
     op: int
     """The op it is at."""
+    given: float
+    """Monotonic seconds."""
     book: LogBook | None = None
     """What its process has written to its streams."""
     why: str | None = None
@@ -100,7 +103,7 @@ class ChildProcess:
         for run in runs:
             self._serial += 1
             run.serial = self._serial
-            self.held[run.row.id, run.row.epoch] = Held(run, run.row.cursor)
+            self.held[run.row.id, run.row.epoch] = Held(run, run.row.cursor, monotonic())
         self.tell(runs)
 
     def tell(self, messages: Any) -> None:
