@@ -15,13 +15,17 @@ class Proxy:
     Forwards connections to a local port.
 
     `delay` holds each message up, one way, in seconds; `swallow` takes packets and passes none on; `cut_at` breaks the
-    next connection whose server sends these bytes, which do not arrive.
+    next connection whose server sends these bytes, which do not arrive; `close_at` breaks all of them then, and lets
+    nobody in again; `drop` loses what the server sends with these bytes in it, and `dropped` counts that.
     """
 
     def __init__(self, port: int) -> None:
         self.delay = 0.0
         self.swallow = False
         self.cut_at: bytes | None = None
+        self.close_at: bytes | None = None
+        self.drop: bytes | None = None
+        self.dropped = 0
         self._target = port
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -50,12 +54,27 @@ class Proxy:
                     time.sleep(self.delay)
                 if self.swallow:
                     continue
-                if source is server and self.cut_at is not None and self.cut_at in data:
-                    self.cut_at = None
+                if source is server and self._is_lost(data):
+                    continue
+                if source is server and self._is_cut(data):
                     break
                 target.sendall(data)
         _shut(source)
         _shut(target)
+
+    def _is_lost(self, data: bytes) -> bool:
+        lost = self.drop is not None and self.drop in data
+        self.dropped += lost
+        return lost
+
+    def _is_cut(self, data: bytes) -> bool:
+        if self.close_at is not None and self.close_at in data:
+            self.close()
+            return True
+        cut = self.cut_at is not None and self.cut_at in data
+        if cut:
+            self.cut_at = None
+        return cut
 
 
 def _shut(each: socket.socket) -> None:

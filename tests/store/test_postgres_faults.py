@@ -71,6 +71,19 @@ class TestLostReplies:
         assert (count(store), stored.existing) == (1, False)
         assert statuses(store, [stored.row.id]) == ["queued"]
 
+    @pytest.mark.parametrize("sent", [True, False])
+    def test_an_error_says_whether_the_job_may_be_there(self, far, store, proxy, sent):
+        put(far)
+        proxy.close_at = INSERTED
+        if not sent:
+            proxy.close()
+
+        with pytest.raises(StoreUnavailable) as refused:
+            far.enqueue(new())
+
+        assert refused.value.in_doubt is sent
+        assert count(store) == (2 if sent else 1)
+
     def test_many_jobs_whose_commit_was_not_heard_of_are_there_once(self, far, store, proxy):
         proxy.cut_at = COMMITTED
 
@@ -100,6 +113,26 @@ class TestLostReplies:
 
         assert count(store) == 0
         assert len(put(far)) == 1
+
+    def test_a_server_without_a_free_connection_is_asked_again(self, store, url, proxy, clock):
+        server, _, schema = url.partition("?")
+        role = schema.replace("schema=", "role_")
+        theirs = open_store(f"postgresql://{role}@127.0.0.1:{proxy.port}/postgres?{schema}", clock=clock)
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"create role {role} login in role {connection.info.user}")
+            put(theirs)
+            connection.execute(f"alter role {role} connection limit 0")
+            proxy.cut_at = COMMITTED
+            lifting = threading.Timer(0.5, connection.execute, [f"alter role {role} connection limit -1"])
+            lifting.start()
+
+            stored = insert(theirs, new(), new())
+
+            lifting.join()
+            theirs.close()
+            connection.execute(f"drop role {role}")
+        assert (proxy.cut_at, count(store)) == (None, 3)
+        assert statuses(store, [each.row.id for each in stored]) == ["queued"] * 2
 
 
 class TestSilence:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from jobyard.errors import StoreUnavailable
+from jobyard.errors import StoreError, StoreUnavailable
 from jobyard.model.newjob import NewJob
 from jobyard.store import migrate
 from jobyard.store.definitions import Definitions
@@ -199,13 +199,21 @@ class Store:
         token = os.urandom(9).hex() if self.driver.loses_replies else None
         try:
             return self._enqueue_plain(job, token)
-        except StoreUnavailable:
-            if token is None:
+        except StoreUnavailable as error:
+            if not error.in_doubt:
                 raise
-            # The reply may be what was lost: a repeat with the same token stores it or finds it.
+            return self._enqueue_again(msgspec.structs.replace(job, token=token))
+
+    def _enqueue_again(self, job: NewJob) -> Stored:
+        """The reply may be what was lost: a repeat with the same token stores the job or finds it."""
+        try:
             with self.transaction() as tx:
-                [stored] = self.jobs.insert(tx, [msgspec.structs.replace(job, token=token)], self.now())
-            return Stored(stored.row, existing=False)
+                [stored] = self.jobs.insert(tx, [job], self.now())
+        except StoreError as error:
+            unknown = StoreUnavailable(f"{error}; whether the job is stored is not known")
+            unknown.in_doubt = True
+            raise unknown from error
+        return Stored(stored.row, existing=False)
 
     def _enqueue_plain(self, job: NewJob, token: str | None) -> Stored:
         row = plain_row(job, self.now())

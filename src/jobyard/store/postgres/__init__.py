@@ -100,7 +100,15 @@ class PostgresDriver:
         return self._transaction(self._write, priority=priority)
 
     def alone(self, statement: str, params: Params) -> list[Row]:
-        return self._run(statement, params)
+        with self._connection() as connection:
+            try:
+                return self._execute(connection, statement, params)
+            except psycopg.Error as error:
+                if not connection.closed:
+                    raise
+                lost = StoreUnavailable(f"{self.location}: the connection was lost before the answer came ({error})")
+                lost.in_doubt = True
+                raise lost from error
 
     def read(self) -> AbstractContextManager[PostgresTransaction]:
         return self._transaction(self._read)
@@ -186,7 +194,7 @@ class PostgresDriver:
         while transaction.number is not None:
             try:
                 [(status,)] = self._run(_STATUS, {"number": transaction.number})
-            except StoreUnavailable:
+            except StoreError:
                 if time.monotonic() > deadline:
                     break
             else:
@@ -202,11 +210,14 @@ class PostgresDriver:
 
     def _run(self, statement: str, params: Params) -> list[Row]:
         """One statement that is a transaction of its own."""
-        text, names = numbered(statement, self.schema)
         with self._connection() as connection:
-            with self._watch.over(connection):
-                cursor = RawCursor(connection).execute(text, [params[name] for name in names])
-            return cursor.fetchall() if cursor.description else []
+            return self._execute(connection, statement, params)
+
+    def _execute(self, connection: Connection, statement: str, params: Params) -> list[Row]:
+        text, names = numbered(statement, self.schema)
+        with self._watch.over(connection):
+            cursor = RawCursor(connection).execute(text, [params[name] for name in names])
+        return cursor.fetchall() if cursor.description else []
 
     @contextmanager
     def _connection(self, *, priority: bool = False) -> Iterator[Connection]:
