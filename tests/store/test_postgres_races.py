@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import psycopg
 import pytest
 from tests import postgres
-from tests.store.acts import act, claim, end, new, put, settle, settled, status
+from tests.store.acts import act, add_worker, claim, end, new, put, settle, settled, status
 from tests.store.processes import run
 from tests.support import eventually
 
+from jobyard.model.messages import Ended
+from jobyard.model.retry import Retry
 from jobyard.store import migrate
+from jobyard.store.invariants import check_invariants
 from jobyard.store.jobs import json_text
+
+ORDERS = list(itertools.permutations(("cancel", "claim", "finish")))
 
 
 @pytest.fixture
@@ -52,6 +58,38 @@ def finish(store, tx, row):
 
 def begin_claim(store, tx, limit=1):
     return store.jobs.claim(tx, ["default"], tasks=json_text(["t"]), worker=1, limit=limit, now=store.now())
+
+
+def meet(store, waits, row, order):
+    """
+    Cancel the job of the row, claim and finish it, in this order: two while the first has not committed.
+
+    Each of these two has either come to its end or waits for a lock before the next begins. Returns what each gave.
+    """
+    acts = {
+        "cancel": lambda tx: store.control.cancel(tx, row.id, None, store.now())[0],
+        "claim": lambda tx: [claimed.id for claimed in begin_claim(store, tx)],
+        "finish": lambda tx: len(finish(store, tx, row).done),
+    }
+    gave = {}
+
+    def alone(name):
+        with store.transaction() as tx:
+            gave[name] = acts[name](tx)
+
+    others = [threading.Thread(target=alone, args=[name]) for name in order[1:]]
+    with store.transaction() as tx:
+        gave[order[0]] = acts[order[0]](tx)
+        for begun, other in enumerate(others, 1):
+            other.start()
+            eventually(lambda begun=begun: waits() == sum(thread.is_alive() for thread in others[:begun]))
+    for other in others:
+        other.join(20)
+    return gave["cancel"], gave["claim"], gave["finish"]
+
+
+def check(store):
+    assert list(check_invariants(store, now=store.now(), lost_after=30, max_crashes=3)) == []
 
 
 def test_two_parents_that_end_at_once_wake_their_child(store, waits):
@@ -131,6 +169,48 @@ def test_a_finish_that_meets_a_cancel_counts(store, waits):
 
     assert len(ending.result().done) == 1
     assert status(store, row.id) == "succeeded"
+
+
+def test_a_claim_that_meets_a_failure_gets_the_next_attempt_once_it_is_stored(store):
+    put(store)
+    [row] = claim(store)
+
+    with store.transaction() as tx:
+        item = settled(store, row, Ended.RAISED, retry=Retry(attempts=2, delay=0))
+        settle(tx, store.jobs, [item], {}, "w", store.now())
+        assert claim(store) == []
+
+    assert [(again.id, again.attempt) for again in claim(store)] == [(row.id, 2)]
+
+
+@pytest.mark.parametrize("order", ORDERS, ids="-".join)
+def test_cancel_claim_and_finish_meet(store, waits, order):
+    """The job is held: no claim gets it, and its end counts whether or not it is being canceled."""
+    put(store)
+    [row] = claim(store, worker=add_worker(store))
+
+    canceled, claimed, finished = meet(store, waits, row, order)
+
+    assert (claimed, finished) == ([], 1)
+    assert canceled is (order.index("cancel") < order.index("finish"))
+    assert status(store, row.id) == "succeeded"
+    check(store)
+
+
+@pytest.mark.parametrize("order", ORDERS, ids="-".join)
+def test_cancel_claim_and_the_finish_of_a_lost_worker_meet(store, waits, order):
+    """The job was given back: the late end changes nothing, and the claim gets the job unless the cancel does."""
+    put(store)
+    [row] = claim(store, worker=add_worker(store))
+    end(store, row, Ended.DRAINED)
+
+    canceled, claimed, finished = meet(store, waits, row, order)
+
+    is_first = order.index("claim") < order.index("cancel")
+    assert (canceled, finished) == (True, 0)
+    assert claimed == ([row.id] if is_first else [])
+    assert status(store, row.id) == ("canceling" if is_first else "canceled")
+    check(store)
 
 
 def test_a_claim_takes_no_more_than_its_limit_from_under_another(store):
