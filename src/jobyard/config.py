@@ -26,6 +26,7 @@ __all__ = [
     "LogLimit",
     "Settings",
     "command_line",
+    "ignored_variables",
     "load_settings",
     "notify_socket",
     "set_command_line",
@@ -39,6 +40,9 @@ _PREFIX = "JOBYARD_"
 _OFF = ("off", "none", "never", "0", 0)
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _NEAR = 0.8
+"""From which likeness on an unknown name is a misspelt one."""
+_SIMILAR = 0.5
+"""From which likeness on a setting is worth naming in its stead."""
 
 
 class LogLimit(NamedTuple):
@@ -200,8 +204,9 @@ def load_settings(
         *((name, value, "argument of Yard") for name, value in (arguments or {}).items()),
         *((name, value, f"--{name.replace('_', '-')}") for name, value in _command_line.items()),
     ]
+    if unknown := [_unknown(name, source) for name, _, source in given if name not in SETTINGS]:
+        raise ConfigError("; ".join(unknown))
     for name, value, source in given:
-        _check_name(name, source)
         if value is not None:
             values[name], sources[name] = _parsed(name, value, source), source
     return _with_beats(Settings(**values, sources=sources))
@@ -234,12 +239,21 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[_Given]:
             yield name, value, variable
 
 
-def _check_name(name: str, source: str) -> None:
-    if name not in SETTINGS:
-        nearest = _nearest(name, 0.5)
-        hint = f"did you mean {nearest!r}?" if nearest else f"the settings are {', '.join(SETTINGS)}"
-        msg = f"{source}: there is no setting {name!r}; {hint}"
-        raise ConfigError(msg)
+def _unknown(name: str, source: str) -> str:
+    nearest = _nearest(name, _SIMILAR)
+    hint = f"did you mean {nearest!r}?" if nearest else f"the settings are {', '.join(SETTINGS)}"
+    return f"{source}: there is no setting {name!r}; {hint}"
+
+
+def ignored_variables(environ: Mapping[str, str] | None = None) -> dict[str, str | None]:
+    """The variables that begin as settings do and are none, each with the nearest that is one, if any is similar."""
+    names = sorted(variable for variable in (os.environ if environ is None else environ) if _is_foreign(variable))
+    nearest = {variable: _nearest(variable.removeprefix(_PREFIX).lower(), _SIMILAR) for variable in names}
+    return {variable: name and f"{_PREFIX}{name.upper()}" for variable, name in nearest.items()}
+
+
+def _is_foreign(variable: str) -> bool:
+    return variable.startswith(_PREFIX) and variable.removeprefix(_PREFIX).lower() not in SETTINGS
 
 
 def _nearest(name: str, cutoff: float) -> str | None:

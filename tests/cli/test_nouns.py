@@ -132,13 +132,30 @@ def test_the_settings_of_the_application_are_told(tmp_path, monkeypatch, jobyard
     assert found["concurrency"] == {"value": 7, "source": "argument of Yard"}
 
 
-def test_a_wrong_setting_fails_the_check(jobyard, tmp_path):
-    (tmp_path / "jobyard.toml").write_text("concurrencyy = 3\n")
+def test_every_wrong_name_fails_the_check(jobyard, tmp_path, monkeypatch):
+    (tmp_path / "jobyard.toml").write_text("concurrencyy = 3\nmax_crash = 2\n")
+    monkeypatch.setenv("JOBYARD_KEEP_FAILD", "1d")
 
     result = jobyard("config", "check")
 
     assert result.exit_code == 2
-    assert "did you mean 'concurrency'" in result.stderr
+    for wrong, right in (("concurrencyy", "concurrency"), ("max_crash", "max_crashes"), ("keep_faild", "keep_failed")):
+        assert f"there is no setting {wrong!r}; did you mean {right!r}" in result.stderr
+
+
+def test_variables_without_effect_are_named(jobyard, monkeypatch):
+    monkeypatch.delenv("JOBYARD_TEST_PG", raising=False)
+    monkeypatch.setenv("JOBYARD_QUEUE_NAMES", "a")
+    monkeypatch.setenv("JOBYARD_ZZZ", "1")
+
+    result = jobyard("config", "check", "--json")
+
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        "jobyard: $JOBYARD_QUEUE_NAMES is no setting and has no effect; did you mean JOBYARD_QUEUES?",
+        "jobyard: $JOBYARD_ZZZ is no setting and has no effect",
+    ]
+    assert set(json.loads(result.stdout)) == set(SETTINGS)
 
 
 def test_a_long_list_is_not_cut_where_nobody_looks(jobyard):

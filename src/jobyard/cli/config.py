@@ -10,7 +10,7 @@ from jobyard.cli import format, output
 from jobyard.cli.command import Noun, json_option
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import cell
-from jobyard.config import SETTINGS, Settings
+from jobyard.config import SETTINGS, Settings, ignored_variables
 
 __all__ = ["command"]
 
@@ -34,7 +34,8 @@ def check(session: Session, /, as_json: bool) -> None:
     Show every setting in force and where it comes from; 2 if one is wrong.
 
     Each may stand in jobyard.toml, in the environment (JOBYARD_CONCURRENCY), in the arguments of the application's
-    Yard, and on the command line (--concurrency); the later wins.
+    Yard, and on the command line (--concurrency); the later wins. Variables that begin with JOBYARD_ and are no
+    settings are named on stderr.
 
     \b
     Examples:
@@ -42,6 +43,9 @@ def check(session: Session, /, as_json: bool) -> None:
       jobyard --app shop.jobs --concurrency 4 config check --json
     """
     settings = session.yard(may_be_new=True).settings if session.app_name() else session.settings()
+    for variable, nearest in ignored_variables().items():
+        hint = f"; did you mean {nearest}?" if nearest else ""
+        output.warn(f"jobyard: ${variable} is no setting and has no effect{hint}")
     if as_json:
         output.print_json({name: _data(settings, name) for name in SETTINGS})
         return
