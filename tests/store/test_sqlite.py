@@ -17,6 +17,8 @@ from tests.support import eventually
 from jobyard.errors import ConfigError, StoreBusy, StoreError, StoreFull, StoreUnavailable
 from jobyard.store import open_store
 from jobyard.store.invariants import check_invariants, facts
+from jobyard.store.sql import statements
+from jobyard.store.sqlite.batches import batched
 from jobyard.store.sqlite.filesystem import filesystem_of, network_filesystem
 
 NOBODY = 65534
@@ -345,3 +347,25 @@ tmpfs /mnt/twice tmpfs rw 0 0
     def test_where_nobody_tells_it_is_unknown(self, tmp_path):
         assert filesystem_of(tmp_path, tmp_path / "missing") is None
         assert network_filesystem(tmp_path, tmp_path / "missing") is None
+
+
+class TestBatches:
+    @pytest.mark.parametrize("count", [0, 1, 8, 63, 64, 73, 136])
+    def test_each_row_is_stored_once_in_order(self, path, count):
+        rows = [(at, "start", None, at, "name", None, f"[{at}]") for at in range(count)]
+        with opened(path) as store, store.transaction() as tx:
+            tx.execute_many(store.jobs.trail.add, rows)
+
+            assert tx.fetch("select at, kind, user, job, definition, machine, data from events order by id") == rows
+
+    def test_many_rows_take_few_statements(self):
+        rows = [(0, "start", None, 1, None, None, None)] * (2 * 64 + 8 + 3)
+        ran = [(text.count("?"), len(values)) for text, values in batched(statements("sqlite", "events").add, rows)]
+
+        assert ran == [(64 * 7, 2), (8 * 7, 1), (7, 3)]
+
+    def test_what_is_no_insert_runs_for_each_row(self):
+        [(text, rows)] = batched("update events set at = :at", [(1,)] * 100)
+
+        assert text == "update events set at = ?"
+        assert len(rows) == 100

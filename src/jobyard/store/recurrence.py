@@ -226,7 +226,7 @@ class Recurrence:
 
     def _flush(self, work: _Work) -> Plan[None]:
         if work.changed:
-            yield Batch(self._definitions.record, [_recorded(row) for row in work.changed.values()])
+            yield Query(self._definitions.record, {"rows": _text([_recorded(row) for row in work.changed.values()])})
         if work.events:
             yield Batch(self._events.add, work.events)
 
@@ -282,8 +282,8 @@ def _slot(row: JobRow) -> int:
 def _recorded(row: DefinitionRow) -> tuple[Any, ...]:
     """What ``record`` writes."""
     return (
-        row.state, row.failures, row.failing_since, row.last_started, row.last_successful, row.last_build,
-        row.last_build_at, row.changed_at, row.name,
+        row.name, row.state, row.failures, row.failing_since, row.last_started, row.last_successful, row.last_build,
+        row.last_build_at, row.changed_at,
     )  # fmt: skip
 
 

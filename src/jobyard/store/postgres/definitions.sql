@@ -33,17 +33,14 @@ update main.definitions set
 where name = :name
 
 -- name: record
--- What a run changes.
+-- What runs change.
+-- rows: [name, state, failures, failing_since, last_started, last_successful, last_build, last_build_at, changed_at]
 update main.definitions set
-    state = r.state, failures = r.failures, failing_since = r.failing_since, last_started = r.last_started,
-    last_successful = r.last_successful, last_build = r.last_build, last_build_at = r.last_build_at,
-    changed_at = r.changed_at
-from unnest(
-    :state::text[], :failures::integer[], :failing_since::bigint[], :last_started::bigint[],
-    :last_successful::bigint[], :last_build::bigint[], :last_build_at::bigint[], :changed_at::bigint[], :name::text[]
-) as r (
-    state, failures, failing_since, last_started, last_successful, last_build, last_build_at, changed_at, name)
-where definitions.name = r.name
+    state = r ->> 1, failures = (r ->> 2)::integer, failing_since = (r ->> 3)::bigint, last_started = (r ->> 4)::bigint,
+    last_successful = (r ->> 5)::bigint, last_build = (r ->> 6)::bigint, last_build_at = (r ->> 7)::bigint,
+    changed_at = (r ->> 8)::bigint
+from json_array_elements(:rows::text::json) as r
+where definitions.name = r ->> 0
 
 -- name: delete
 delete from main.definitions where name = :name

@@ -14,7 +14,7 @@ from typing import Any
 
 from jobyard.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
 from jobyard.store.driver import Heed, Params, Row
-from jobyard.store.sql import positional
+from jobyard.store.sqlite.batches import batched
 from jobyard.store.sqlite.filesystem import filesystem_of, network_filesystem
 from jobyard.store.sqlite.forks import closed_at_forks
 from jobyard.store.sqlite.turnstile import NotPassed, Turnstile
@@ -69,7 +69,8 @@ class SqliteTransaction:
 
     def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         try:
-            self._cursor().executemany(positional(statement), rows)
+            for text, values in batched(statement, rows):
+                self._cursor().executemany(text, values)
         except sqlite3.Error as error:
             raise translated(error, self._location) from error
 

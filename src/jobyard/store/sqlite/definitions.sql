@@ -30,12 +30,15 @@ update definitions set
 where name = :name
 
 -- name: record
--- What a run changes.
+-- What runs change.
+-- rows: [name, state, failures, failing_since, last_started, last_successful, last_build, last_build_at, changed_at]
 update definitions set
-    state = :state, failures = :failures, failing_since = :failing_since, last_started = :last_started,
-    last_successful = :last_successful, last_build = :last_build, last_build_at = :last_build_at,
-    changed_at = :changed_at
-where name = :name
+    state = json_extract(r.value, '$[1]'), failures = json_extract(r.value, '$[2]'),
+    failing_since = json_extract(r.value, '$[3]'), last_started = json_extract(r.value, '$[4]'),
+    last_successful = json_extract(r.value, '$[5]'), last_build = json_extract(r.value, '$[6]'),
+    last_build_at = json_extract(r.value, '$[7]'), changed_at = json_extract(r.value, '$[8]')
+from json_each(:rows) as r
+where definitions.name = json_extract(r.value, '$[0]')
 
 -- name: delete
 delete from definitions where name = :name
