@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jobyard.store import Store
     from jobyard.store.postgres import PostgresDriver
 
-__all__ = ["async_transaction_on", "insert_plan", "notice_plan", "transaction_on"]
+__all__ = ["async_transaction_on", "insert_plan", "notice_plan", "single_insert", "transaction_on"]
 
 _SYNC = frozenset(
     {
@@ -101,6 +101,20 @@ def notice_plan(store: Store) -> Plan[None]:
     """Have the caller's commit wake those who listen."""
     if (notice := store.driver.notice) is not None:
         yield Query(*notice)
+
+
+def single_insert(store: Store) -> tuple[str, Params]:
+    """
+    The one statement that stores a simple job on any connection, whose commit wakes the workers.
+
+    Returns:
+        The statement, and those of its parameters that are the same for each job.
+    """
+    statement = store.driver.qualified(store.jobs.sql.insert_statement)
+    if (notice := store.driver.notice) is None:
+        return statement, {}
+    wake, params = notice
+    return f"{statement} returning ({wake})", params
 
 
 def _kind(connection: Any) -> tuple[str, str]:

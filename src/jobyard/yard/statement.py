@@ -9,6 +9,7 @@ from typing import Any
 from jobyard.errors import UsageError
 from jobyard.model.newjob import NewJob
 from jobyard.store import Store
+from jobyard.store.foreign import single_insert
 from jobyard.store.jobs import json_text
 
 __all__ = ["insert_statement"]
@@ -36,6 +37,7 @@ def insert_statement(store: Store, new: NewJob, paramstyle: str) -> tuple[str, A
         msg = f"paramstyle={paramstyle!r}: give one of {', '.join(_STYLES)}"
         raise UsageError(msg)
     _refuse_rich(new)
+    sql, constants = single_insert(store)
     values = {
         "queue": new.queue,
         "task": new.ops[0].task,
@@ -45,8 +47,9 @@ def insert_statement(store: Store, new: NewJob, paramstyle: str) -> tuple[str, A
         "options": None if new.options is None else json_text(new.options),
         "due": new.due,
         "delay": new.delay or 0,
+        **constants,
     }
-    return _styled(store.jobs.sql.insert_statement, values, paramstyle)
+    return _styled(sql, values, paramstyle)
 
 
 def _refuse_rich(new: NewJob) -> None:

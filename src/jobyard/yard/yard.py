@@ -264,6 +264,8 @@ class Yard:
         """
         One statement, and its parameters, that stores a simple job on a connection jobyard does not know.
 
+        The commit wakes idle workers; for that the statement returns a row on PostgreSQL, which holds nothing.
+
         Args:
             new: what ``task.new(...)`` made: one op, without dependencies, unique key, token or expiry.
             paramstyle: ``named`` (``:x``), ``qmark`` (``?``), ``format`` (``%s``), ``pyformat`` (``%(x)s``),
