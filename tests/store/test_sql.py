@@ -28,7 +28,7 @@ HOT = {
     "requests": "add open_for answer get last_stack add_answered",
     "log": "add newer_than last stretch",
     "progress": "put of",
-    "events": "add",
+    "events": "add add_starts",
     "queues": "get put",
     "machines": "get lock add change beat jobs held offered offering start any_stale stale",
     "files": "put get",

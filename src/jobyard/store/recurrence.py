@@ -57,6 +57,8 @@ class _Work(msgspec.Struct):
     machines: Mapping[int, str]
     events: list[tuple[Any, ...]] = msgspec.field(default_factory=list)
     changed: dict[str, DefinitionRow] = msgspec.field(default_factory=dict)
+    options: list[tuple[int, str]] = msgspec.field(default_factory=list)
+    """Of jobs, by id, which say how they ended."""
     ready: bool = False
 
 
@@ -81,9 +83,7 @@ class Recurrence:
         Returns:
             The dependencies without a successful build, by job; it must not run.
         """
-        machines = yield from self._machines(rows)
-        events = [_event("start", now, row, machines) for row in rows]
-        yield Batch(self._events.add, events)
+        yield Query(self._events.add_starts, {"ids": _text([row.id for row in rows]), "now": now})
         missing: dict[int, list[str]] = {}
         for row in rows:
             if row.options and (options := options_of(row.options)).dependencies:
@@ -106,7 +106,10 @@ class Recurrence:
         rows = yield from self._lock(end.row.definition for end in ends)
         work = _Work(now, rows, machines)
         for end in sorted(ends, key=lambda end: end.row.id):
-            yield from self._end(end, work)
+            result = _note(end, work)
+            definition = work.rows.get(end.row.definition or "")
+            if definition is not None and definition.state == DefinitionState.ACTIVE and is_recurrence(end.row):
+                yield from self._next(definition, end.row, result, work)
         yield from self._flush(work)
         return work.ready
 
@@ -136,29 +139,6 @@ class Recurrence:
             known = yield Query(self._workers.get, {"id": worker})
             found.update({row[0]: row[2] for row in known})
         return found
-
-    def _end(self, end: End, work: _Work) -> Plan[None]:
-        row, definition = end.row, work.rows.get(end.row.definition or "")
-        recurrence = is_recurrence(row)
-        if not row.attempt:  # it never started: no result, and no failure
-            if recurrence and definition is not None and definition.state == DefinitionState.ACTIVE:
-                yield from self._next(definition, row, None, work)
-            return
-        result = result_of(end.status, end.said)
-        if end.said is not None:
-            options = msgspec.structs.replace(options_of(row.options), result_status=end.said)
-            yield Query(self._jobs.set_options, {"id": row.id, "options": _text(options)})
-        work.events.append(_event("finish", work.now, row, work.machines, {"status": result.value}, end.user))
-        if definition is None:
-            return
-        started_at = row.started_at or work.now
-        is_first = definition.last_build is None and end.status is Status.SUCCEEDED
-        definition = recorded(definition, Run(row.id, end.status, result, started_at, work.now, recurrence))
-        if is_first:
-            work.events.append(_event("publish", work.now, row, work.machines, user=end.user))
-        work.rows[definition.name] = work.changed[definition.name] = definition
-        if recurrence and definition.state == DefinitionState.ACTIVE:
-            yield from self._next(definition, row, result, work)
 
     def _next(self, definition: DefinitionRow, row: JobRow, result: ResultStatus | None, work: _Work) -> Plan[None]:
         """Make the next job of an active definition, or find that it fails too often."""
@@ -227,8 +207,29 @@ class Recurrence:
     def _flush(self, work: _Work) -> Plan[None]:
         if work.changed:
             yield Query(self._definitions.record, {"rows": _text([_recorded(row) for row in work.changed.values()])})
+        if work.options:
+            yield Query(self._jobs.set_options, {"rows": _text(work.options)})
         if work.events:
             yield Batch(self._events.add, work.events)
+
+
+def _note(end: End, work: _Work) -> ResultStatus | None:
+    """Note how a job has ended. None: it never started, which is no result, and no failure."""
+    row, now = end.row, work.now
+    if not row.attempt:
+        return None
+    result = result_of(end.status, end.said)
+    if end.said is not None:
+        options = msgspec.structs.replace(options_of(row.options), result_status=end.said)
+        work.options.append((row.id, _text(options)))
+    work.events.append(_event("finish", now, row, work.machines, {"status": result.value}, end.user))
+    definition = work.rows.get(row.definition or "")
+    if definition is not None:
+        if definition.last_build is None and end.status is Status.SUCCEEDED:
+            work.events.append(_event("publish", now, row, work.machines, user=end.user))
+        run = Run(row.id, end.status, result, row.started_at or now, now, is_recurrence(row))
+        work.rows[definition.name] = work.changed[definition.name] = recorded(definition, run)
+    return result
 
 
 def job_of(name: str, recipe: Recipe, due: int | None = None) -> NewJob:
@@ -261,7 +262,8 @@ def _build(job: int, row: DefinitionRow) -> tuple[Any, ...]:
 
 def is_recurrence(row: JobRow) -> bool:
     """Whether a job was made by the schedule of its definition; also when it has let the key go."""
-    return row.definition is not None and options_of(row.options).unique == recurrence_key(row.definition)
+    key = options_of(row.options).unique
+    return key is not None and row.definition is not None and key == recurrence_key(row.definition)
 
 
 def cancel_pending(row: JobRow, now: int) -> None:

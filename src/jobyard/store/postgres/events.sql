@@ -3,6 +3,14 @@ insert into main.events (at, kind, "user", job, definition, machine, data)
 select * from unnest(
     :at::bigint[], :kind::text[], :user::text[], :job::bigint[], :definition::text[], :machine::text[], :data::text[])
 
+-- name: add_starts
+-- Of jobs that have just begun, on the machine that has them or that of their worker.
+insert into main.events (at, kind, job, definition, machine)
+select :now, 'start', j.id, j.definition, coalesce(j.machine, w.machine)
+from json_array_elements_text(:ids::text::json) with ordinality as given (id, place)
+join main.jobs j on j.id = given.id::bigint left join main.workers w on w.id = j.worker
+order by given.place
+
 -- name: delete_old
 -- Looks at the first rows only: ids grow with time.
 delete from main.events where id in (

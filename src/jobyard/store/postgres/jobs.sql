@@ -350,7 +350,9 @@ from main.jobs j left join main.builds b on b.job = j.id
 where j.id = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
 
 -- name: set_options
-update main.jobs set options = :options where id = :id
+-- rows: [id, options]
+update main.jobs set options = r ->> 1 from json_array_elements(:rows::text::json) as r
+where jobs.id = (r ->> 0)::bigint
 
 -- name: set_requester
 update main.jobs set requester = :requester where id = :id

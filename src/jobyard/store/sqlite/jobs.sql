@@ -319,7 +319,9 @@ from jobs j left join builds b on b.job = j.id
 where j.id in (select value from json_each(:ids))
 
 -- name: set_options
-update jobs set options = :options where id = :id
+-- rows: [id, options]
+update jobs set options = json_extract(r.value, '$[1]') from json_each(:rows) as r
+where jobs.id = json_extract(r.value, '$[0]')
 
 -- name: set_requester
 update jobs set requester = :requester where id = :id
