@@ -33,9 +33,9 @@ def test_outside_of_a_job_ctx_is_a_usage_error(name: str):
 
 def test_ctx_names_the_job_the_op_and_the_attempt():
     class Job:
-        def __init__(self, row: Any, calls: Any) -> None:
+        def __init__(self, row: Any, ops: Any) -> None:
             self.id = row.id
-            self.ops = [call.task for call in calls]
+            self.ops = [op.task for op in ops]
 
     def look() -> tuple[int, str, int]:
         return ctx.job.id, ctx.op, ctx.attempt

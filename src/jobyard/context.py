@@ -16,10 +16,9 @@ import msgspec
 from jobyard.errors import UsageError
 
 if TYPE_CHECKING:
-    from jobyard.model.messages import Call
     from jobyard.model.newjob import NewJob
     from jobyard.model.progress import Group
-    from jobyard.model.rows import JobRow
+    from jobyard.model.rows import JobRow, OpRow
 
 __all__ = ["Context", "Finish", "Link", "Parent", "Running", "ctx", "current_run"]
 
@@ -52,7 +51,7 @@ class Link(msgspec.Struct, frozen=True):
     What running code needs of the yard, which hands it to the worker.
 
     Attributes:
-        make_job: the `Job` of a row (and of the calls of its unfinished ops, for a job of several).
+        make_job: the `Job` of a row (and of the rows of its ops, for a job of several).
         new_job: the job that `ctx.enqueue` with these ops and options would store.
         stored: the `Job` of a stored row; the flag says that it had existed.
         enqueue, aenqueue: the same on the caller's connection: (connection, ops, options, parent) -> Job.
@@ -60,7 +59,7 @@ class Link(msgspec.Struct, frozen=True):
         started, stopped: called when a process begins to serve, and when it ends.
     """
 
-    make_job: Callable[[JobRow, list[Call] | None], Any]
+    make_job: Callable[[JobRow, list[OpRow] | None], Any]
     new_job: Callable[[tuple[Any, ...], dict[str, Any]], NewJob]
     stored: Callable[[JobRow, bool], Any]
     enqueue: Callable[[Any, tuple[Any, ...], dict[str, Any], Parent], Any]

@@ -106,6 +106,11 @@ def tell() -> int:
     return job.id
 
 
+def ops_of_job(word: str) -> list:
+    ops = [[op.args[0], str(op.status), op.result is not None] for op in ctx.job.ops]
+    return [ctx.job.yard.store.is_ready, ops]
+
+
 def silent(seconds: float) -> None:
     time.sleep(seconds)
 
@@ -133,7 +138,7 @@ _functions = [
     flood,
     wander,
 ]
-_functions += [flood, wander, litter, surroundings, eat, tell, silent, beats]
+_functions += [flood, wander, litter, surroundings, eat, tell, ops_of_job, silent, beats]
 
 
 def register(yard: Yard) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from tests.support import eventually
 from jobyard.context import Link
 from jobyard.model.codec import JSON, Signature
 from jobyard.model.messages import Call, Outcome, Run, Upstream
-from jobyard.model.rows import JobRow
+from jobyard.model.rows import JobRow, OpRow
 from jobyard.worker.host import Host
 from jobyard.worker.shop import HostOptions
 
@@ -50,8 +50,9 @@ def run(task: str, id: int = 1, args: str = "[]", **options: Any) -> Run:
 
 
 def run_ops(*calls: tuple[str, str], id: int = 1, **options: Any) -> Run:
-    ops = [Call(index, task, args) for index, (task, args) in enumerate(calls)]
-    return Run(row(id, calls[0][0], "", op_count=len(calls)), calls=ops, **options)
+    to_run = [Call(index, task, args) for index, (task, args) in enumerate(calls)]
+    ops = [OpRow(id, call.index, call.task, call.args, None, 0, None, None, None, None, None) for call in to_run]
+    return Run(row(id, calls[0][0], "", op_count=len(calls)), calls=to_run, ops=ops, **options)
 
 
 @dataclass

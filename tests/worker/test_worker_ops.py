@@ -6,6 +6,7 @@ import time
 
 import pytest
 from tests.support import eventually
+from tests.worker import in_children
 from tests.worker.serving import serving
 
 from jobyard import Retry, ctx, retval
@@ -244,6 +245,17 @@ def test_the_run_knows_which_op_it_is_at(yard):
         [job.id, 0, "a", "running", 1],
         [job.id, 1, "b", "running", 1],
     ]
+
+
+def test_a_run_in_a_child_knows_all_ops_and_opens_no_store(make_yard):
+    yard = make_yard(app=in_children.HERE)
+    ops_of_job = in_children.register(yard)["ops_of_job"]
+    job = yard.enqueue(*[ops_of_job.op(word) for word in "abc"])
+    run(yard, processes=2)
+
+    opened, ops = job.refresh().result
+    assert ops == [["a", "succeeded", True], ["b", "succeeded", True], ["c", "running", False]]
+    assert not opened
 
 
 def test_the_priority_of_a_job_is_that_of_its_open_ops(yard):

@@ -18,7 +18,7 @@ from jobyard.model.instants import from_micros
 from jobyard.model.newjob import JobOptions, options_of
 from jobyard.model.op import Attempt, LogEntry, Op
 from jobyard.model.references import Reference, Retval
-from jobyard.model.rows import JobRow
+from jobyard.model.rows import JobRow, OpRow
 from jobyard.model.states import DEFAULT_PRIORITY, FINAL, STATUSES, Status, calc_priority, calc_status
 
 if TYPE_CHECKING:
@@ -40,7 +40,9 @@ class Control(Protocol):
         """Equal for two controls of the same store."""
 
     def row(self, id: int) -> JobRow: ...
-    def ops(self, row: JobRow) -> list[Op]: ...
+    def ops(self, row: JobRow, rows: list[OpRow] | None = None) -> list[Op]:
+        """The ops of a job, of their *rows* if those are known already."""
+
     def log_entries(self, id: int, newer_than: int | None) -> list[LogEntry]: ...
     def attempts(self, row: JobRow) -> list[Attempt]: ...
     def progress(self, id: int) -> list[Progress]: ...
@@ -69,11 +71,12 @@ class Job(Reference, Generic[R]):
     races between actions are decided by the store. Given as an argument to another task, a job stands for its result.
     """
 
-    __slots__ = ("_control", "_ops", "_own_ops", "_row", "existing", "yard")
+    __slots__ = ("_control", "_op_rows", "_ops", "_own_ops", "_row", "existing", "yard")
 
     def __init__(self, queue: str, id: int, ops: Iterable[Op]) -> None:
         self._row = standalone.new_row(queue, id)
         self._ops: list[Op] | None = standalone.numbered(ops)
+        self._op_rows: list[OpRow] | None = None
         self._own_ops = True
         self._control: Control | None = None
         self.yard: Any = None
@@ -82,11 +85,20 @@ class Job(Reference, Generic[R]):
         """`enqueue` found this job by its unique key or token instead of making one."""
 
     @classmethod
-    def of_row(cls, row: JobRow, control: Control | None, yard: Any = None, *, existing: bool = False) -> Job[Any]:
-        """The job of a stored row."""
+    def of_row(
+        cls,
+        row: JobRow,
+        control: Control | None,
+        yard: Any = None,
+        *,
+        existing: bool = False,
+        ops: list[OpRow] | None = None,
+    ) -> Job[Any]:
+        """The job of a stored row, and of those of its ops if they are known already."""
         job = cls.__new__(cls)
         job._row = row
         job._ops = None
+        job._op_rows = ops
         job._own_ops = False
         job._control = control
         job.yard = yard
@@ -144,7 +156,7 @@ class Job(Reference, Generic[R]):
     def ops(self) -> list[Op]:
         if self._ops is None:
             assert self._control is not None
-            self._ops = self._control.ops(self._row)
+            self._ops = self._control.ops(self._row, self._op_rows)
         return self._ops
 
     @property
@@ -461,7 +473,7 @@ class Job(Reference, Generic[R]):
 
     def _take(self, row: JobRow) -> Job[R]:
         self._row = row
-        self._ops = None
+        self._ops, self._op_rows = None, None
         self._own_ops = False
         return self
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from jobyard.model.rows import JobRow
+from jobyard.model.rows import JobRow, OpRow
 
 __all__ = [
     "Abandoned",
@@ -83,6 +83,8 @@ class Run(msgspec.Struct, array_like=True, tag="run"):
     """Its slot takes the next run when its outcome is `Written`, not before."""
     ahead: int = 0
     """By how many microseconds the clock of this machine is ahead of the store's, by which all instants are told."""
+    ops: list[OpRow] | None = None
+    """All ops of a job of several, for `ctx.job`: its slot cannot ask the store for them."""
 
 
 class Cancel(msgspec.Struct, array_like=True, tag="cancel"):

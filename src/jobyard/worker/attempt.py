@@ -109,7 +109,7 @@ class Attempt:
     @property
     def job(self) -> Any:
         if self._job is None:
-            self._job = self.shop.link.make_job(self.run.row, self.run.calls)
+            self._job = self.shop.link.make_job(self.run.row, self.run.ops)
         return self._job
 
     @property

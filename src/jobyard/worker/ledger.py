@@ -124,6 +124,7 @@ class Ledger:
         held.policy = policy = self._policy(row, row.task, held.queue)
         held.run = run = _run(row, policy, self._store.ahead)
         run.calls = [held.calls[row.cursor]] if held.calls else None
+        run.ops = held.ops
         run.results = [(op.task, op.result) for op in (held.ops or ())[: row.cursor]]
         return run
 

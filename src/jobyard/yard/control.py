@@ -53,10 +53,10 @@ class JobControl:
         with self._store.read() as tx:
             return as_read(self._store.jobs.get(tx, id), now)
 
-    def ops(self, row: JobRow) -> list[Op]:
+    def ops(self, row: JobRow, rows: list[OpRow] | None = None) -> list[Op]:
         if row.op_count == 1:
             rows = [_only_op(row)]
-        else:
+        elif rows is None:
             with self._store.read() as tx:
                 rows = self._store.jobs.ops(tx, [row.id]).get(row.id, [])
             if STATUSES[row.status] is Status.FAILED:

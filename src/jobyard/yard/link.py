@@ -7,9 +7,8 @@ from typing import Any
 from jobyard.context import Finish, Link, Parent
 from jobyard.errors import StaleRun, UsageError
 from jobyard.model.job import Job
-from jobyard.model.messages import Call
 from jobyard.model.newjob import NewJob
-from jobyard.model.rows import JobRow
+from jobyard.model.rows import JobRow, OpRow
 from jobyard.store.finish import finish_plan
 from jobyard.store.foreign import async_transaction_on, insert_plan, transaction_on
 from jobyard.store.insert import Stored
@@ -38,8 +37,8 @@ class Linking:
             stopped=self._yard.process_stopped,
         )
 
-    def _make_job(self, row: JobRow, _calls: list[Call] | None) -> Job[Any]:
-        return self._stored(row, False)
+    def _make_job(self, row: JobRow, ops: list[OpRow] | None) -> Job[Any]:
+        return Job.of_row(row, self._yard.control, self._yard, ops=ops)
 
     def _stored(self, row: JobRow, existing: bool) -> Job[Any]:
         return Job.of_row(row, self._yard.control, self._yard, existing=existing)
