@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from jobyard import Yard, ctx
+from jobyard.model.events import Happening
 
 
 def _folder() -> Path:
@@ -98,8 +99,15 @@ def register(yard: Yard) -> dict[str, Any]:
     return {function.__name__: yard.task(function, name=function.__name__) for function in FUNCTIONS}
 
 
+def _tell(happening: Happening) -> None:
+    """What has gone wrong is seen in the log, as that of `jobyard worker`."""
+    if happening.level >= logging.WARNING:
+        logging.getLogger("life").log(happening.level, "%s", happening)
+
+
 def main(command: str, *args: str) -> int:
     if command == "worker":
+        yard.on(Happening)(_tell)
         return yard.worker().run()
     first, count = map(int, args)
     for n in range(first, first + count):

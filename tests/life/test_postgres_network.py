@@ -1,0 +1,121 @@
+"""What a network does to workers: a machine that is cut off, and notifications that never arrive."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from tests import postgres
+from tests.machines import NETWORK, Machine, why_none
+from tests.proxy import Proxy
+from tests.support import eventually
+
+JOBS = 3
+
+
+def port_of(url):
+    return int(url.partition("?")[0].rpartition(":")[2].partition("/")[0])
+
+
+@pytest.fixture(scope="module")
+def machines():
+    """Two, around a server on a third, which enqueues."""
+    if why := why_none():
+        pytest.skip(why)
+    machines = [Machine(1), Machine(2)]
+    yield machines
+    for machine in machines:
+        machine.remove()
+
+
+@pytest.fixture(scope="module")
+def server(machines):
+    server = postgres.Server(listen_addresses="0.0.0.0")
+    server.allow(NETWORK)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def bare_url(server):
+    url = postgres.new_schema(server.url)
+    yield url
+    postgres.drop_schema(url)
+
+
+def late(site):
+    return [line for line in site.lines("programs.log") if "a late result" in line]
+
+
+@pytest.mark.parametrize(
+    ("lost_after", "heartbeat"),
+    [
+        pytest.param(1, 0.2, id="1 s"),
+        pytest.param(30, 5, id="30 s", marks=[pytest.mark.soak, pytest.mark.timeout(300)]),
+    ],
+)
+def test_a_machine_that_comes_back_is_too_late(site, machines, lost_after, heartbeat):
+    def worker_on(machine):
+        url = site.url.replace("127.0.0.1", machine.host)
+        return site.worker(prefix=machine.prefix, url=url, lost_after=lost_after, heartbeat=heartbeat)
+
+    first = worker_on(machines[0])
+    jobs = [site.tasks["hang"].enqueue() for _ in range(JOBS)]
+    eventually(lambda: site.lines("began") == [str(first.pid)] * JOBS)
+    second = worker_on(machines[1])
+    machines[0].unplug()
+    eventually(lambda: len(site.lines("began")) == 2 * JOBS, timeout=3 * lost_after + 10)
+    site.let_go()
+    for job in jobs:
+        job.wait(10)
+    eventually(lambda: len(site.lines("ended")) == 2 * JOBS)
+    machines[0].plug_in()
+    eventually(lambda: len(late(site)) == JOBS, timeout=30)
+
+    assert site.lines("began") == [str(first.pid)] * JOBS + [str(second.pid)] * JOBS
+    assert site.lines("ended").count(f"{first.pid} returned") == JOBS
+    for job in jobs:
+        assert (job.refresh().result, job.machine) == (second.pid, machines[1].name)
+        assert [(a.number, a.outcome) for a in job.attempts] == [(1, "crashed"), (2, "succeeded")]
+        assert site.crashes(job.id) == 1
+    site.check()
+
+    second.signal(signal.SIGTERM)
+    assert second.wait() == 0
+    assert site.tasks["pid"].enqueue().wait(30).result == first.pid, "it goes on"
+    site.check()
+
+
+class TestLostNotifications:
+    @pytest.fixture
+    def bare_url(self):
+        url = postgres.new_schema(postgres.shared())
+        yield url
+        postgres.drop_schema(url)
+
+    @pytest.fixture
+    def proxy(self, url):
+        proxy = Proxy(port_of(url))
+        yield proxy
+        proxy.close()
+
+    def test_a_worker_that_is_not_told_finds_the_job_by_its_poll(self, site, url, proxy):
+        far = url.replace(f":{port_of(url)}/", f":{proxy.port}/")
+        site.worker(url=far, poll=1)
+        assert site.tasks["note"].enqueue(1).wait(20).result == 1
+        proxy.drop = site.yard.store.driver.channel.encode()
+
+        for n in range(2, 4):
+            eventually(lambda: idle(site))
+            lost = proxy.dropped
+            assert site.tasks["note"].enqueue(n).wait(20).result == n
+            assert proxy.dropped > lost
+
+        assert site.lines("runs") == ["1", "2", "3"]
+        site.check()
+
+
+def idle(site):
+    """Whether the worker sleeps, and asks to be told."""
+    with site.yard.store.read() as tx:
+        return tx.fetch("select count(*) from main.idle where heed <= 1")[0][0]
