@@ -169,10 +169,12 @@ async def opened(kind, server):
             yield connection, connection.commit, connection.rollback
     elif kind == "asyncpg":
         connection = await asyncpg.connect(server)
-        transaction = connection.transaction()
-        await transaction.start()
-        yield connection, transaction.commit, transaction.rollback
-        await connection.close()
+        try:
+            transaction = connection.transaction()
+            await transaction.start()
+            yield connection, transaction.commit, transaction.rollback
+        finally:
+            await connection.close()
     else:
         driver, _, face = kind.partition(" ")
         engine = create_async_engine(sqlalchemy_url(server, driver), poolclass=NullPool)
