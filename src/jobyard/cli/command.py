@@ -15,6 +15,7 @@ import click
 
 from jobyard.cli import format, output
 from jobyard.cli.failure import translated
+from jobyard.cli.names import QUEUE_LIST
 from jobyard.cli.session import Session
 from jobyard.config import SETTINGS
 
@@ -29,6 +30,7 @@ _METAVARS = {
     "tuple[str, ...]": "NAME,...",
     "LogLimit": "LINES,BYTES",
 }
+_COMPLETED = {"queues": QUEUE_LIST}
 _OWN_METAVARS = {"url": "URL", "app": "MODULE:YARD", "log_level": "LEVEL", "user": "NAME", "max_payload": "SIZE"}
 
 
@@ -39,6 +41,7 @@ def setting_option(name: str, *, hidden: bool = False) -> click.Option:
         [f"--{name.replace('_', '-')}"],
         expose_value=False,
         callback=_note,
+        shell_complete=_COMPLETED.get(name),
         hidden=hidden,
         metavar=_OWN_METAVARS.get(name) or _METAVARS.get(str(field.type), "TEXT"),
         help=f"{field.metadata['doc']}{_default(name)}",

@@ -18,6 +18,8 @@ def command(ctx: click.Context, shell: str) -> None:
     """
     Print what makes a shell complete jobyard's commands and options.
 
+    Names of tasks, queues, definitions and machines are completed too, from your application and the newest jobs.
+
     \b
     Examples:
       eval "$(jobyard completion bash)"                                  in ~/.bashrc

@@ -11,6 +11,7 @@ from jobyard.cli import output
 from jobyard.cli.command import Command, json_option
 from jobyard.cli.data import job_data
 from jobyard.cli.failure import FAILED
+from jobyard.cli.names import QUEUES, TASKS
 from jobyard.cli.params import due, duration, json_value, named_json, parent
 from jobyard.cli.session import Session, pass_session
 from jobyard.model.codec import from_json
@@ -26,10 +27,10 @@ _UNIQUE = "\0"
 
 
 @click.command("enqueue", cls=Command)
-@click.argument("task")
+@click.argument("task", shell_complete=TASKS)
 @click.option("--arg", "args", type=json_value, multiple=True, metavar="JSON", help="The next argument by position.")
 @click.option("--kwarg", "kwargs", type=named_json, multiple=True, metavar="NAME=JSON", help="An argument by name.")
-@click.option("--queue", metavar="NAME", help="The queue; by default the task's.")
+@click.option("--queue", metavar="NAME", shell_complete=QUEUES, help="The queue; by default the task's.")
 @click.option("--priority", type=click.IntRange(-20, 19), help="From -20 (most urgent) to 19.")
 @click.option("--due", type=due, metavar="WHEN", help="Not before a time like 2025-11-03T09:30, or a wait like 5m.")
 @click.option(

@@ -11,6 +11,7 @@ import click
 
 from jobyard.cli import format, output
 from jobyard.cli.command import Noun, json_option
+from jobyard.cli.names import DEFINITIONS, MACHINES
 from jobyard.cli.params import count, job_id, past
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import cell
@@ -27,8 +28,8 @@ _LOOK_EVERY = 0.5
 _FILTERS = (
     click.option("--kind", metavar="KIND", help="Of this kind, like cancel, retry or reclaim."),
     click.option("--job", type=job_id, metavar="ID", help="About this job."),
-    click.option("--definition", metavar="NAME", help="About this definition."),
-    click.option("--machine", metavar="NAME", help="About this machine."),
+    click.option("--definition", metavar="NAME", shell_complete=DEFINITIONS, help="About this definition."),
+    click.option("--machine", metavar="NAME", shell_complete=MACHINES, help="About this machine."),
     click.option("--user", metavar="NAME", help="By this user."),
 )
 

@@ -12,6 +12,7 @@ from jobyard.cli import format, output
 from jobyard.cli.command import Noun, json_option, setting_options
 from jobyard.cli.data import job_data
 from jobyard.cli.event import event_line
+from jobyard.cli.names import MACHINES
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import cell
 from jobyard.model.instants import from_micros
@@ -28,7 +29,7 @@ __all__ = ["command"]
 _STYLES = {MachineState.ONLINE: "green", MachineState.QUIESCING: "yellow", MachineState.OFFLINE: "red"}
 _REASONS = [reason.value for reason in OfflineReason]
 _EVENTS = 10
-_names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
+_names = click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=MACHINES)
 _message = click.option("--message", metavar="TEXT", help="Why, for the audit trail.")
 _user = setting_options(("user",))
 
@@ -76,7 +77,7 @@ def list_machines(session: Session, /, as_json: bool) -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=MACHINES)
 @json_option
 @pass_session
 def show(session: Session, /, name: str, as_json: bool) -> None:

@@ -9,6 +9,7 @@ import click
 
 from jobyard.cli import format, output
 from jobyard.cli.command import Noun, json_option, setting_options
+from jobyard.cli.names import QUEUES
 from jobyard.cli.params import duration
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import cell
@@ -22,7 +23,7 @@ __all__ = ["command"]
 _SHOWN = (*[status for status in Status if status in UNFINISHED], Status.FAILED)
 _OFF = ("off", "none")
 _user = setting_options(("user",))
-_names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
+_names = click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=QUEUES)
 
 
 @click.command(cls=Noun, name="queue")
@@ -110,7 +111,7 @@ def drain(session: Session, /, names: tuple[str, ...], as_json: bool) -> None:
 
 
 @command.command("set")
-@click.argument("name")
+@click.argument("name", shell_complete=QUEUES)
 @click.option("--priority", metavar="N", help="From -20 (most urgent) to 19.")
 @click.option("--retry", metavar="N", help="Attempts in all.")
 @click.option("--timeout", metavar="DURATION", help="How long an attempt may take.")

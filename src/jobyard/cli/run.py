@@ -11,6 +11,7 @@ from jobyard.cli.command import Command, json_option
 from jobyard.cli.data import job_data
 from jobyard.cli.definition.actions import build_all, build_options
 from jobyard.cli.failure import FAILED
+from jobyard.cli.names import DEFINITIONS
 from jobyard.cli.params import duration
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import status_text
@@ -23,7 +24,7 @@ __all__ = ["command"]
 
 
 @click.command("run", cls=Command)
-@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=DEFINITIONS)
 @build_options
 @click.option("--here", is_flag=True, help="Run what is ready in this process too; needs --app.")
 @click.option("--timeout", type=duration, metavar="DURATION", help="How long to wait.")

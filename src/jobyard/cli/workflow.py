@@ -10,6 +10,7 @@ from jobyard.cli import format, output
 from jobyard.cli.command import Noun, json_option, setting_options
 from jobyard.cli.data import job_data
 from jobyard.cli.failure import FAILED
+from jobyard.cli.names import DEFINITIONS, MACHINES, QUEUES
 from jobyard.cli.params import duration, job_id
 from jobyard.cli.session import Session, pass_session
 from jobyard.model.definition import ResultStatus
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_definition = click.argument("definition")
+_definition = click.argument("definition", shell_complete=DEFINITIONS)
 _job = click.argument("job", metavar="JOB", type=job_id)
 _user = setting_options(("user",))
 _EPOCH = "Which run of the job, as `start` and `take` print it; refused once the job was reclaimed from it."
@@ -92,9 +93,9 @@ def request(session: Session, /, job: int, as_json: bool) -> None:
 
 
 @command.command("take")
-@click.argument("machine")
+@click.argument("machine", shell_complete=MACHINES)
 @click.option("--limit", type=click.IntRange(min=0), default=3, show_default=True, help="At most so many at a time.")
-@click.option("--queue", metavar="NAME", help="Only of this queue.")
+@click.option("--queue", metavar="NAME", shell_complete=QUEUES, help="Only of this queue.")
 @json_option
 @pass_session
 def take(session: Session, /, machine: str, limit: int, queue: str | None, as_json: bool) -> None:
@@ -118,7 +119,7 @@ def take(session: Session, /, machine: str, limit: int, queue: str | None, as_js
 
 @command.command("start")
 @_job
-@click.argument("machine")
+@click.argument("machine", shell_complete=MACHINES)
 @json_option
 @pass_session
 def start(session: Session, /, job: int, machine: str, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from jobyard.cli.command import Command, json_option, setting_options
 from jobyard.cli.data import job_data
 from jobyard.cli.definition.show import definition_data
 from jobyard.cli.failure import Failure
+from jobyard.cli.names import DEFINITIONS
 from jobyard.cli.params import job_id
 from jobyard.cli.session import Session, pass_session
 from jobyard.errors import JobyardError
@@ -26,7 +27,7 @@ __all__ = ["build", "build_all", "build_options", "delete", "delete_build", "pau
 F = TypeVar("F", bound=Callable[..., Any])
 
 _user = setting_options(("user",))
-_names = click.argument("names", metavar="NAME...", nargs=-1, required=True)
+_names = click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=DEFINITIONS)
 
 
 def build_options(function: F) -> F:

@@ -9,6 +9,7 @@ import click
 from jobyard.cli import output
 from jobyard.cli.command import Command, json_option, setting_options
 from jobyard.cli.definition.show import definition_data
+from jobyard.cli.names import DEFINITIONS
 from jobyard.cli.session import Session, pass_session
 
 __all__ = ["change"]
@@ -26,7 +27,7 @@ def _key(value: str) -> tuple[str, str]:
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=DEFINITIONS)
 @click.argument("keys", metavar="KEY=VALUE...", type=_key, nargs=-1, required=True)
 @setting_options(("user",))
 @json_option

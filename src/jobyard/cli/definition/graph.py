@@ -10,6 +10,7 @@ import click
 from jobyard.cli import output
 from jobyard.cli.command import Command
 from jobyard.cli.definition.listing import BUILD_STYLES
+from jobyard.cli.names import DEFINITIONS
 from jobyard.cli.session import Session, pass_session
 from jobyard.model.graph import dependants, in_order
 
@@ -25,7 +26,7 @@ _COLOURS = {"success": "palegreen", "outdated": "orange", "failed": "salmon", "n
 
 
 @click.command(cls=Command)
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=DEFINITIONS)
 @click.option(
     "--format", "kind", type=click.Choice(["tree", "dot", "mermaid"]), default="tree", show_default=True,
     help="A tree for people, or the text that Graphviz or Mermaid draws.",

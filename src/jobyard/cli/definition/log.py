@@ -10,6 +10,7 @@ from jobyard.cli import output
 from jobyard.cli.command import Command
 from jobyard.cli.failure import Failure
 from jobyard.cli.job.log import entry_line, entry_text
+from jobyard.cli.names import DEFINITIONS
 from jobyard.cli.params import job_id
 from jobyard.cli.session import Session, pass_session
 
@@ -17,7 +18,7 @@ __all__ = ["log"]
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=DEFINITIONS)
 @click.option("--job", "id", type=job_id, metavar="ID", help="Of this run; by default of the newest.")
 @pass_session
 def log(session: Session, /, name: str, id: int | None) -> None:

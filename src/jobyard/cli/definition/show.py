@@ -11,6 +11,7 @@ from jobyard.cli import format, output
 from jobyard.cli.command import Command, json_option
 from jobyard.cli.data import plain
 from jobyard.cli.definition.notes import rendered
+from jobyard.cli.names import DEFINITIONS
 from jobyard.cli.params import count
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import cell
@@ -35,7 +36,7 @@ _FIELDS = (
 
 
 @click.command(cls=Command)
-@click.argument("name")
+@click.argument("name", shell_complete=DEFINITIONS)
 @click.option("--results", "limit", type=count, default=10, show_default=True, help="So many last results.")
 @json_option
 @pass_session

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from jobyard.cli.names import DEFINITIONS, QUEUES, TASKS
 from jobyard.cli.params import STATUS, past
 from jobyard.model.states import Status
 
@@ -57,9 +58,11 @@ class JobChoice:
 
 _OPTIONS = (
     click.option("--status", type=STATUS, multiple=True, help="In this status; may be repeated."),
-    click.option("--queue", multiple=True, metavar="NAME", help="On this queue; may be repeated."),
-    click.option("--task", multiple=True, metavar="NAME", help="Of this task; may be repeated."),
-    click.option("--definition", metavar="NAME", help="Made from this definition."),
+    click.option(
+        "--queue", multiple=True, metavar="NAME", shell_complete=QUEUES, help="On this queue; may be repeated."
+    ),
+    click.option("--task", multiple=True, metavar="NAME", shell_complete=TASKS, help="Of this task; may be repeated."),
+    click.option("--definition", metavar="NAME", shell_complete=DEFINITIONS, help="Made from this definition."),
     click.option("--requester", metavar="NAME", help="Asked for by this user."),
     click.option("--since", type=past, metavar="WHEN", help="Received since a time, or an age like 90s, 6h, 7d."),
     click.option("--until", type=past, metavar="WHEN", help="Received before a time, or an age like 90s, 6h, 7d."),

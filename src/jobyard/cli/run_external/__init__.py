@@ -10,6 +10,7 @@ import click
 from jobyard.cli import format
 from jobyard.cli.command import Command
 from jobyard.cli.failure import FAILED, WrongUse
+from jobyard.cli.names import MACHINES, QUEUES
 from jobyard.cli.params import duration
 from jobyard.cli.session import Session, pass_session
 
@@ -20,9 +21,13 @@ _HEARTBEAT = "How often a running job is beaten; by default each 30s, or ten tim
 
 
 @click.command(cls=Command, name="run-external")
-@click.option("--machine", metavar="NAME", help="The machine it is on; by default the name of this host.")
+@click.option(
+    "--machine", metavar="NAME", shell_complete=MACHINES, help="The machine it is on; by default the name of this host."
+)
 @click.option("--limit", type=click.IntRange(min=1), default=3, show_default=True, help="At most so many at a time.")
-@click.option("--queue", metavar="NAME", help="Only jobs of this queue, which no worker should serve.")
+@click.option(
+    "--queue", metavar="NAME", shell_complete=QUEUES, help="Only jobs of this queue, which no worker should serve."
+)
 @click.option("--heartbeat", type=duration, metavar="DURATION", help=_HEARTBEAT)
 @click.option(
     "--inactivity-timeout", type=duration, default="1h", show_default=True, help="After which silence to kill it."
