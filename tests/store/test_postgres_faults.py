@@ -240,6 +240,17 @@ def test_a_read_only_server_is_unavailable(url, clock):
     store.close()
 
 
+def test_a_server_that_is_too_old_is_refused(url, proxy):
+    with psycopg.connect(url.partition("?")[0]) as connection:
+        version = connection.info.parameter_status("server_version").encode()
+    proxy.swap = (b"server_version\0" + version, b"server_version\x0013" + version[2:])
+    store = open_store(f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres")
+
+    for use in (store.upgrade, store.check, store.now):
+        with pytest.raises(StoreUnavailable, match=r"the server is PostgreSQL 13\..*, and jobyard needs 14 or later"):
+            use()
+
+
 class TestStatementTimeout:
     """A server that deletes slowly, and cancels what takes too long."""
 

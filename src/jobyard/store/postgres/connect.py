@@ -10,6 +10,8 @@ from psycopg.types.numeric import Int8Dumper
 
 __all__ = ["Target"]
 
+_OLDEST = 14
+"""The first version of the server that has all that the statements use."""
 _DEFAULTS: dict[str, Any] = {
     "application_name": "jobyard",
     "connect_timeout": 10,
@@ -48,6 +50,7 @@ class Target:
             parts["options"] = f"{settings} {given.get('options', '')}"
         threshold = 1 if self.prepare else None
         connection = psycopg.connect("", autocommit=True, prepare_threshold=threshold, **parts)
+        _check_version(connection)
         connection.prepared_max = 300
         connection.adapters.register_dumper(int, Int8Dumper)  # one type for all ints, so one plan for a statement
         return connection
@@ -71,3 +74,12 @@ class Target:
             ("tcp_keepalives_interval", "3"),
             ("tcp_keepalives_count", "3"),
         ]
+
+
+def _check_version(connection: psycopg.Connection) -> None:
+    """Close a connection to a server that is too old, and raise psycopg's `NotSupportedError`."""
+    if connection.info.server_version < _OLDEST * 10_000:
+        version = connection.info.parameter_status("server_version")
+        connection.close()
+        msg = f"the server is PostgreSQL {version}, and jobyard needs {_OLDEST} or later"
+        raise psycopg.NotSupportedError(msg)
