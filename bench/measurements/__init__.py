@@ -27,7 +27,7 @@ PLANS: dict[str, tuple[Plan, ...]] = {
         backlog.sqlite,
         latency.sqlite,
         footprint.sqlite,
-        definitions.sqlite,
+        definitions.plan,
     ),
     "postgres": (
         enqueue.postgres,
@@ -38,6 +38,7 @@ PLANS: dict[str, tuple[Plan, ...]] = {
         latency.postgres,
         wal.postgres,
         scaling.postgres,
+        definitions.plan,
     ),
 }
 """By kind of store: another database brings its own raw limit, peers and floors for the same questions."""
