@@ -169,6 +169,7 @@ class Claimer:
 
     def give_all_back(self) -> None:
         """Give back what is still held, and no longer wait for its runs."""
+        self.claiming = False
         self.tally.lost += len(self._ledger)
         self.turn([Outcome(*held.key, held.row.cursor, Ended.DRAINED) for held in self._ledger])
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from jobyard.cleanup import clean_up_old
 from jobyard.config import Settings
+from jobyard.errors import SchemaOutOfDate
 from jobyard.model.codec import Codec
 from jobyard.model.emitter import Emitter
 from jobyard.model.events import JobPoisoned, JobReclaimed, WorkerLost
 from jobyard.model.states import Status
 from jobyard.model.traceback import RemoteError
-from jobyard.store import Store
+from jobyard.store import Store, migrate
 from jobyard.store.prune import prune
 from jobyard.store.reclaim import Reclaimed
 from jobyard.task import Registry
@@ -29,7 +30,7 @@ _PRUNE = 300.0
 
 class Heartbeat:
     """
-    Says that this worker is alive, and finds those that are not.
+    Says that this worker is alive, finds those that are not, and sees when the tables become those of another version.
 
     Silence counts only as long as this worker itself could write: after a time in which the database was held or this
     process was stopped, everybody has `lost_after` to be heard again.
@@ -45,6 +46,7 @@ class Heartbeat:
         lost: Callable[[], None],
         reclaimed: Callable[[], None],
         beaten: Callable[[], None],
+        outdated: Callable[[SchemaOutOfDate], None],
         station: Station,
     ) -> None:
         self._store = store
@@ -54,6 +56,7 @@ class Heartbeat:
         self._lost = lost
         self._reclaimed = reclaimed
         self._beaten = beaten
+        self._outdated = outdated
         self._station = station
         self._able_since = store.now()
         self._blocked = False
@@ -62,6 +65,7 @@ class Heartbeat:
 
     def tick(self) -> None:
         self.beat()
+        self.check_schema()
         self.reclaim()
         self.reclaim_stale()
         self.reclaim_silent()
@@ -85,6 +89,13 @@ class Heartbeat:
             self._beaten()
         else:
             self._lost()
+
+    def check_schema(self) -> None:
+        """Tell if somebody has upgraded the tables, or dropped them."""
+        try:
+            migrate.check(self._store.driver, self._store.url)
+        except SchemaOutOfDate as error:
+            self._outdated(error)
 
     def reclaim(self) -> None:
         """Take back the jobs of workers that have been silent for too long."""

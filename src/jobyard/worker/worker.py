@@ -20,7 +20,7 @@ from jobyard.model.codec import Codec
 from jobyard.model.emitter import Emitter
 from jobyard.model.events import StoreRetry, WorkerLost, WorkerStarted, WorkerStopped
 from jobyard.model.states import FINAL, Status
-from jobyard.store import Store
+from jobyard.store import Store, migrate
 from jobyard.store.driver import Heed
 from jobyard.store.filters import JobFilter, count_jobs
 from jobyard.task import Registry
@@ -118,11 +118,13 @@ class Worker:
             lost=self._found_lost,
             reclaimed=self._inbox.wake,
             beaten=self._beaten,
+            outdated=self._found_outdated,
             station=self._station,
         )
         self._looked = 0.0
         self._stops = 0
         self._is_lost = False
+        self._outdated: SchemaOutOfDate | None = None
         self._grace_ends = float("inf")
         self._end_anyway = float("inf")
         self._canceled = False
@@ -159,6 +161,9 @@ class Worker:
 
         Returns:
             0 if every job it had begun came to its own end, else 1.
+
+        Raises:
+            SchemaOutOfDate: the tables are of another version, or became so while it ran: then it has stopped in order.
         """
         self._serve(until_idle=False)
         return 0 if self._claimer.tally.clean else 1
@@ -177,8 +182,14 @@ class Worker:
 
     def _serve(self, *, until_idle: bool) -> None:
         with stop_signals(self._told), self._started():
-            self._loop(until_idle)
-            self._drain()
+            try:
+                self._loop(until_idle)
+                self._drain()
+            except Exception:
+                migrate.check(self._store.driver, self._store.url)  # rows that it cannot read are a newer version's
+                raise
+        if self._outdated is not None:
+            raise self._outdated
 
     @contextmanager
     def _started(self) -> Iterator[None]:
@@ -347,6 +358,14 @@ class Worker:
         """Others think that this worker is dead, and have its jobs."""
         self._is_lost = True
         self._inbox.wake()
+
+    def _found_outdated(self, error: SchemaOutOfDate) -> None:
+        """Claim nothing from tables of another version; what runs may end."""
+        if self._outdated is None:
+            self._outdated = error
+            _log.error("stopping: %s", error)
+            if not self._stops:
+                self._told(1)
 
     def _start_anew(self) -> None:
         self._emitter.emit(WorkerLost(self.name, self._claimer.drop_all()))
