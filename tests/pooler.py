@@ -24,9 +24,15 @@ def installed() -> str | None:
 
 
 class Pooler:
-    """One process. Each transaction of a client gets the connection that was used least lately."""
+    """
+    One process. Each transaction of a client gets the connection that was used least lately.
 
-    def __init__(self, program: str, server: str) -> None:
+    Args:
+        clients: how many there may be at most.
+    """
+
+    def __init__(self, program: str, server: str, *, clients: int = 100) -> None:
+        self._clients = clients
         self.folder = Path(tempfile.mkdtemp(prefix="jobyard-pooler-", dir=short_folder()))
         self._program = program
         self._port = free_port()
@@ -86,4 +92,5 @@ logfile = {self.folder}/log
 pool_mode = transaction
 default_pool_size = {_CONNECTIONS}
 server_round_robin = 1
+max_client_conn = {self._clients}
 """

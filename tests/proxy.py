@@ -12,25 +12,23 @@ __all__ = ["Proxy"]
 
 class Proxy:
     """
-    Forwards connections to a local port.
+    Forwards connections to a local port, from the port `at`; 0 for any.
 
     `delay` holds each message up, one way, in seconds; `swallow` takes packets and passes none on; `cut_at` breaks the
     next connection whose server sends these bytes, which do not arrive; `close_at` breaks all of them then, and lets
-    nobody in again; `drop` loses what the server sends with these bytes in it, and `dropped` counts that; `swap` has
-    bytes of the server's and what arrives for them.
+    nobody in again; `drop` loses what the server sends with these bytes in it, and `dropped` counts that.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, at: int = 0) -> None:
         self.delay = 0.0
         self.swallow = False
         self.cut_at: bytes | None = None
         self.close_at: bytes | None = None
         self.drop: bytes | None = None
         self.dropped = 0
-        self.swap = b"", b""
         self._target = port
         self._sockets: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", at))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -60,7 +58,7 @@ class Proxy:
                     continue
                 if source is server and self._is_cut(data):
                     break
-                target.sendall(data.replace(*self.swap) if source is server else data)
+                target.sendall(data)
         _shut(source)
         _shut(target)
 

@@ -86,7 +86,9 @@ def test_a_machine_that_comes_back_is_too_late(site, machines, lost_after, heart
     site.check()
 
 
-class TestLostNotifications:
+class TestProxied:
+    """One worker, whose connections go through a proxy."""
+
     @pytest.fixture
     def bare_url(self):
         url = postgres.new_schema(postgres.shared())
@@ -99,9 +101,12 @@ class TestLostNotifications:
         yield proxy
         proxy.close()
 
-    def test_a_worker_that_is_not_told_finds_the_job_by_its_poll(self, site, url, proxy):
-        far = url.replace(f":{port_of(url)}/", f":{proxy.port}/")
-        site.worker(url=far, poll=1)
+    @pytest.fixture
+    def far_url(self, url, proxy):
+        return url.replace(f":{port_of(url)}/", f":{proxy.port}/")
+
+    def test_a_worker_that_is_not_told_finds_the_job_by_its_poll(self, site, far_url, proxy):
+        site.worker(url=far_url, poll=1)
         assert site.tasks["note"].enqueue(1).wait(20).result == 1
         proxy.drop = site.yard.store.driver.channel.encode()
 
@@ -112,6 +117,20 @@ class TestLostNotifications:
             assert proxy.dropped > lost
 
         assert site.lines("runs") == ["1", "2", "3"]
+        site.check()
+
+    def test_a_worker_outlives_a_commit_of_which_it_never_hears(self, site, url, far_url, proxy):
+        worker = site.worker(url=far_url, busy_timeout=0.5)
+        proxy.close_at = b"COMMIT\x00"
+        job = site.tasks["note"].enqueue(1)
+        eventually(lambda: "its outcome is not known" in site.log)
+        failed = site.log.count("again in")
+        eventually(lambda: site.log.count("again in") > failed + 1 or not worker.is_alive)
+        back = Proxy(port_of(url), at=proxy.port)
+
+        assert job.wait(20).result == 1
+        assert worker.is_alive
+        back.close()
         site.check()
 
 

@@ -9,16 +9,19 @@ from tests.life.processes import Site
 from tests.pooler import Pooler, installed
 from tests.support import eventually
 
-from jobyard.errors import StoreUnavailable
+from jobyard.errors import StoreBusy, StoreUnavailable
+from jobyard.store import open_store
 
 JOBS = 300
 
 
 @pytest.fixture(scope="module")
-def pooler():
-    program = installed()
-    if program is None:
-        pytest.skip("pgbouncer is not installed (Debian: apt install pgbouncer)")
+def program():
+    return installed() or pytest.skip("pgbouncer is not installed (Debian: apt install pgbouncer)")
+
+
+@pytest.fixture(scope="module")
+def pooler(program):
     pooler = Pooler(program, postgres.shared())
     yield pooler
     pooler.remove()
@@ -111,3 +114,24 @@ def test_a_pooler_that_dies_ends_no_worker(site, pooler):
     assert site.tasks["note"].enqueue(2).wait(20).result == 2
     assert process.is_alive
     site.check()
+
+
+def test_a_pooler_without_room_is_busy(program, url):
+    small = Pooler(program, postgres.shared(), clients=1)
+    _, _, options = url.partition("?")
+    store = open_store(f"{small.url}?{options}")
+
+    with psycopg.connect(small.url), pytest.raises(StoreBusy, match=r"no connection left .*max_client_conn"):
+        store.check()
+
+    eventually(lambda: is_fine(store))
+    store.close()
+    small.remove()
+
+
+def is_fine(store):
+    try:
+        store.check()
+    except StoreBusy:
+        return False  # it has not noticed yet that the other one left
+    return True

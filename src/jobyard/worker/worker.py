@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from jobyard.config import Settings
@@ -44,6 +44,7 @@ _LOOK_BEHIND = 0.05
 """Seconds between two looks for jobs that wait behind a slow one."""
 _STOP_ANYWAY = 7.0
 """Seconds after the forced stop of all runs in which each of them ends or is given up."""
+_TURN = "claiming and finishing jobs"
 _numbers = itertools.count(1)
 
 
@@ -198,7 +199,8 @@ class Worker:
         self._hosts.start()
         self._link.started()
         self._register()
-        self._heartbeat.reclaim_stale()
+        with suppress(StoreError):  # each heartbeat does it again, and nobody exits once it is registered
+            self._heartbeat.reclaim_stale()
         loops = [
             Loop("heartbeat", self.settings.heartbeat, self._heartbeat.tick),
             Loop(
@@ -238,7 +240,7 @@ class Worker:
                 turn = self._try_turn(messages)
                 failures = 0 if turn else failures + 1
                 if turn is None:
-                    self._pause(failures)
+                    self._pause(_TURN, failures)
                     continue
                 next_due = turn.next_due
                 heed = Heed.JOBS if turn.wanted > len(turn.claimed) else Heed.REQUESTS
@@ -267,7 +269,7 @@ class Worker:
                 return
             if self._try_turn(messages) is None:
                 failures += 1
-                self._pause(failures)
+                self._pause(_TURN, failures)
 
     def _cancel_when_time(self) -> None:
         now = time.monotonic()
@@ -302,9 +304,9 @@ class Worker:
                 self._is_lost = True  # it may have claimed jobs without knowing: let others reclaim them
             return None
 
-    def _pause(self, failures: int) -> None:
+    def _pause(self, what: str, failures: int) -> None:
         delay = min(5.0, 0.1 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.0)
-        self._emitter.emit(StoreRetry("claiming and finishing jobs", str(self._last_error), delay))
+        self._emitter.emit(StoreRetry(what, str(self._last_error), delay))
         self._inbox.wake()
         time.sleep(delay)
 
@@ -369,8 +371,15 @@ class Worker:
 
     def _start_anew(self) -> None:
         self._emitter.emit(WorkerLost(self.name, self._claimer.drop_all()))
-        self._register()
-        self._is_lost = False
+        failures = 0
+        while self._is_lost and not self._stops:
+            try:
+                self._register()
+                self._is_lost = False
+            except StoreError as error:
+                failures += 1
+                self._last_error = error
+                self._pause("registering again", failures)
 
     def _beaten(self) -> None:
         for function in self._on_beat:

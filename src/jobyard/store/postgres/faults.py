@@ -18,6 +18,7 @@ _NO_CONNECTION_LEFT = (
     "too many clients",
     "connection slots are reserved",
     "no more connections",
+    "query_wait_timeout",
 )
 """The words of servers and of pgbouncer: libpq does not tell the code of the error that refused a connection."""
 
