@@ -82,13 +82,22 @@ def fail() -> None:
 
 def book(n: int) -> str:
     """Work and outcome in one transaction."""
-    connection = sqlite3.connect(os.environ["LIFE_FILE"], timeout=30)
-    connection.execute("begin immediate")
-    connection.execute("insert into booked (n) values (?)", (n,))
+    connection = _connected(os.environ["JOBYARD_URL"])
+    connection.execute(f"insert into booked (n) values ({n:d})")
     ctx.finish(f"booked {n}", connection=connection)
     connection.commit()
     connection.close()
     return "returned"
+
+
+def _connected(url: str) -> Any:
+    """A connection of its own to the database of the store."""
+    if url.startswith("sqlite:"):
+        return sqlite3.connect(os.environ["LIFE_FILE"], timeout=30)
+    import psycopg  # here: few of these programs need it
+
+    server, _, schema = url.rpartition("schema=")
+    return psycopg.connect(server.rstrip("?&"), options=f"-c search_path={schema}")
 
 
 FUNCTIONS = (note, hang, stubborn, sleep, pid, die, say, fail, book)
