@@ -16,7 +16,8 @@ class Proxy:
 
     `delay` holds each message up, one way, in seconds; `swallow` takes packets and passes none on; `cut_at` breaks the
     next connection whose server sends these bytes, which do not arrive; `close_at` breaks all of them then, and lets
-    nobody in again; `drop` loses what the server sends with these bytes in it, and `dropped` counts that.
+    nobody in again; `drop` loses what the server sends with these bytes in it, and `dropped` counts that; `swap` has
+    bytes of the server's and what arrives for them.
     """
 
     def __init__(self, port: int, at: int = 0) -> None:
@@ -26,6 +27,7 @@ class Proxy:
         self.close_at: bytes | None = None
         self.drop: bytes | None = None
         self.dropped = 0
+        self.swap = b"", b""
         self._target = port
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", at))
@@ -58,7 +60,7 @@ class Proxy:
                     continue
                 if source is server and self._is_cut(data):
                     break
-                target.sendall(data)
+                target.sendall(data.replace(*self.swap) if source is server else data)
         _shut(source)
         _shut(target)
 
