@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+
+import msgspec
 
 from jobyard.definitions.definition import Definition, Home
 from jobyard.model.definition import ResultStatus, result_of
 from jobyard.model.graph import outdated
 from jobyard.model.instants import from_micros
-from jobyard.model.newjob import options_of
 from jobyard.model.states import STATUSES
 from jobyard.store import Store
 from jobyard.store.definitions import RunRow
@@ -17,13 +19,10 @@ from jobyard.store.definitions import RunRow
 __all__ = ["Overview", "RunSummary", "overview"]
 
 
-class RunSummary:
+class RunSummary(msgspec.Struct, gc=False):
     """A run of a definition, in short. A listing may have 100,000 of them: nothing is made before it is read."""
 
-    __slots__ = ("_row",)
-
-    def __init__(self, row: RunRow) -> None:
-        self._row = row
+    _row: RunRow
 
     @property
     def job(self) -> int:
@@ -31,8 +30,8 @@ class RunSummary:
 
     @property
     def status(self) -> ResultStatus:
-        said = options_of(self._row.options).result_status if self._row.options else None
-        return result_of(STATUSES[self._row.status], said)
+        said = _said(self._row.options).result_status if self._row.options else None
+        return _result(self._row.status, said)
 
     @property
     def started_at(self) -> datetime:
@@ -62,6 +61,20 @@ class Overview:
     next_due: datetime | None
     runs: tuple[RunSummary, ...]
     """The newest, oldest first."""
+
+
+class _Said(msgspec.Struct):
+    """What concerns a listing of the options of a job."""
+
+    result_status: str | None = None
+
+
+_said = msgspec.json.Decoder(_Said).decode
+
+
+@cache
+def _result(code: int, said: str | None) -> ResultStatus:
+    return result_of(STATUSES[code], said)
 
 
 def overview(store: Store, home: Home, runs: int) -> list[Overview]:

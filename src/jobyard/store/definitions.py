@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import starmap
 from typing import NamedTuple
 
 import msgspec
@@ -26,9 +27,10 @@ class Holder(NamedTuple):
     due: int
 
 
-class RunRow(NamedTuple):
+class RunRow(msgspec.Struct, gc=False):
     """What a listing shows of a run. `status` is a code; `options` has its result status, if any."""
 
+    definition: str
     id: int
     status: int
     options: str | None
@@ -99,8 +101,8 @@ class Definitions:
     def recent(self, tx: Transaction, limit: int) -> dict[str, list[RunRow]]:
         """The newest runs of each definition, oldest first."""
         found: dict[str, list[RunRow]] = {}
-        for name, *values in tx.fetch(self.sql.recent, {"limit": limit}):
-            found.setdefault(name, []).append(RunRow(*values))
+        for row in starmap(RunRow, tx.fetch(self.sql.recent, {"limit": limit})):
+            found.setdefault(row.definition, []).append(row)
         return found
 
     def running(self, tx: Transaction) -> set[str]:

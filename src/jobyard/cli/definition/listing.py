@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -66,8 +66,8 @@ def list_definitions(session: Session, /, states: tuple[str, ...], runs: int, as
         output.warn("no definitions")
         return
     now = from_micros(yard.store.now())
-    rows = [_row(each, now) for each in found]
-    if output.is_terminal() and len(rows) <= _MOST_IN_COLOUR:
+    rows = (_row(each, now) for each in found)
+    if output.is_terminal() and len(found) <= _MOST_IN_COLOUR:
         _show_in_colour(rows)
     else:
         _show_plainly(rows)
@@ -86,7 +86,7 @@ def _row(each: Overview, now: datetime) -> list[_Cell]:
     ]
 
 
-def _show_in_colour(rows: Sequence[Sequence[_Cell]]) -> None:
+def _show_in_colour(rows: Iterable[Sequence[_Cell]]) -> None:
     from rich.text import Text
 
     table = output.table(*_COLUMNS, cut="name", right=("failures",))
@@ -95,7 +95,7 @@ def _show_in_colour(rows: Sequence[Sequence[_Cell]]) -> None:
     output.show_table(table, empty="")
 
 
-def _show_plainly(rows: Sequence[Sequence[_Cell]]) -> None:
+def _show_plainly(rows: Iterable[Sequence[_Cell]]) -> None:
     """The same without a layout engine, which would take seconds for thousands of rows."""
     texts = [list(_COLUMNS), *[["".join(text for text, _ in parts) for parts in row] for row in rows]]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
