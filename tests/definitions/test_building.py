@@ -88,6 +88,8 @@ def test_a_pin_must_be_a_build_of_its_definition(yard, diamond):
         yard.build("top", pins={"nope": None})
     with pytest.raises(BadArguments, match="pins"):
         yard.build("top", pins={"left": "x"})
+    with pytest.raises(BadArguments, match="pins: nothing that is built depends on 'top'"):
+        yard.build("left", build_deps=True, pins={"top": None})
 
 
 def test_dependants_are_built_once_each_on_the_new_builds(yard, diamond):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from datetime import date
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -89,7 +91,8 @@ def test_a_cycle_is_named_in_full(yard, shop, write):
     assert fault == "line 2: definitions depend on each other in a circle: a -> b -> c -> a"
 
 
-def test_all_faults_are_found_at_once_those_of_arguments_last(yard, shop, write):
+def test_all_faults_are_found_at_once(yard, shop, write):
+    """By their lines where a file is checked; where it is loaded, those of arguments come last."""
     path = write("""
         definitions:
           - name: a
@@ -98,11 +101,16 @@ def test_all_faults_are_found_at_once_those_of_arguments_last(yard, shop, write)
             dependencies: [zzz]
           - name: b
             task: nope
+          - name: b
+            task: note
         """)
 
     found = faults(yard, path)
+    with pytest.raises(BadDefinitions) as refused:
+        yard.definitions.load(path)
 
-    assert [each.split(":")[0] for each in found] == ["line 5", "line 7", "line 4"]
+    assert [each.split(":")[0] for each in found] == ["line 4", "line 5", "line 7", "line 8"]
+    assert [fault.line for fault in refused.value.faults] == [8, 5, 7, 4]
 
 
 def test_a_bad_file_changes_nothing(yard, shop, write):
@@ -158,6 +166,49 @@ def test_what_is_dumped_loads_to_the_same(yard, shop, write, make_yard):
 
     assert loaded.unchanged == ["extract", "report"]
     assert yard.definitions.dump() == dumped
+
+
+IN_YAML = [datetime(2024, 1, 2, 3, 4, 5, 6, UTC), date(2024, 1, 2), b"\0a", {1, 2}, "2024-01-02", "1.50", "a\nb "]
+NOT_IN_YAML = [Decimal("1.50"), UUID(int=7), time(3, 4), timedelta(hours=1), (1, "a"), [Decimal(1)]]
+
+
+@pytest.mark.parametrize("given", [*IN_YAML, *NOT_IN_YAML], ids=repr)
+def test_what_is_annotated_is_dumped_and_comes_back(yard, write, given):
+    def annotated(x): ...
+
+    annotated.__annotations__ = {"x": list[Decimal] if type(given) is list else type(given)}
+    yard.definitions.add("a", yard.task(name="annotated")(annotated), [given])
+
+    assert yard.definitions.load(write(yard.definitions.dump())).unchanged == ["a"]
+
+
+@pytest.mark.parametrize("given", IN_YAML, ids=repr)
+def test_what_yaml_has_is_dumped_and_comes_back(yard, write, given):
+    yard.definitions.add("a", yard.task(name="bare")(_bare), ["plain"], {"option": given})
+
+    assert yard.definitions.load(write(yard.definitions.dump())).unchanged == ["a"]
+
+
+@pytest.mark.parametrize("given", NOT_IN_YAML, ids=repr)
+def test_what_yaml_does_not_have_is_named_and_not_dumped(yard, given):
+    yard.definitions.add("a", yard.task(name="bare")(_bare), [given, 1])
+    yard.definitions.add("b", "bare", ["plain"], {"option": given})
+
+    with pytest.raises(BadDefinitions, match="annotate the parameter") as refused:
+        yard.definitions.dump()
+
+    assert [fault.text.split("=")[0] for fault in refused.value.faults] == ["a: args[0]", "b: kwargs['option']"]
+
+
+def _bare(x, option): ...
+
+
+@pytest.mark.parametrize("key", [(1, 2), None, True, date(2024, 1, 2)])
+def test_any_key_of_a_dict_is_fit_for_the_trail(yard, key):
+    yard.definitions.add("a", yard.task(name="bare")(_bare), [{"deep": [{key: 1}]}, 2])
+
+    assert yard.events(kind="create")[0].data["args"] == [{"deep": [{repr(key): 1}]}, 2]
+    assert yard.definitions.get("a").args == ({"deep": [{key: 1}]}, 2)
 
 
 def test_a_function_needs_no_decorator(yard, write):

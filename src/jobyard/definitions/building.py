@@ -52,8 +52,15 @@ class _Plan:
         self._build(self.order.name)
         if self.order.build_revdeps:
             self._build_dependants()
+        self._check_pins()
         if self.missing:
             raise MissingDependencies("; ".join(self.missing))
+
+    def _check_pins(self) -> None:
+        below = set(in_order(self.edges, self.steps))
+        if astray := [repr(name) for name in self.order.pins if name not in below]:
+            msg = f"pins: nothing that is built depends on {', '.join(astray)}"
+            raise BadArguments(msg)
 
     def _build(self, name: str) -> None:
         """Plan a new build of *name*, and before it those of the dependencies that get a new one."""
@@ -117,7 +124,8 @@ def build(store: Store, tx: Transaction, order: Order, requester: str | None, no
         UnknownDefinition: there is none of the name, or of a pinned one.
         PreconditionFailed: the definition is retired.
         MissingDependencies: a dependency has no successful build, and is to get none.
-        UnknownJob, BadArguments: a pinned build does not exist, or is one of another definition.
+        UnknownJob, BadArguments: a pinned build does not exist, or is one of another definition; or nothing that is
+            built depends on a pinned one.
     """
     rows = {row.name: row for row in store.definitions.all(tx)}
     _check(store, tx, order, rows)
@@ -135,7 +143,7 @@ def build(store: Store, tx: Transaction, order: Order, requester: str | None, no
 def _check(store: Store, tx: Transaction, order: Order, rows: Mapping[str, DefinitionRow]) -> None:
     for name in [order.name, *order.pins]:
         if name not in rows:
-            msg = f"there is no definition {name!r}"
+            msg = f"{'pins: ' if name in order.pins else ''}there is no definition {name!r}"
             raise UnknownDefinition(msg)
     if rows[order.name].state == DefinitionState.RETIRED:
         msg = f"definition {order.name} is retired, so it is not built"

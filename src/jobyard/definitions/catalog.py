@@ -10,7 +10,7 @@ from jobyard.cleanup import delete_build
 from jobyard.config import Settings
 from jobyard.definitions.building import Order, build, pinned_ids
 from jobyard.definitions.definition import Definition, Result
-from jobyard.definitions.entry import DefinitionKeywords, Entry, Fault
+from jobyard.definitions.entry import DefinitionKeywords, Entry, Fault, by_line
 from jobyard.definitions.overview import Overview, overview
 from jobyard.definitions.recipes import AnyTask, Draft, Kitchen
 from jobyard.definitions.writing import Loaded, Writer, arguments_of
@@ -125,9 +125,9 @@ class Definitions:
         return self.get(name)
 
     def check(self, path: str | Path) -> list[Fault]:
-        """What is wrong with a file of definitions, in the order of the lines; what concerns arguments comes last."""
+        """What is wrong with a file of definitions, in the order of the lines."""
         entries, faults = _read(path)
-        return [*faults, *self._prepare(entries)[1]]
+        return sorted([*faults, *self._prepare(entries)[1]], key=by_line)
 
     def load(self, path: str | Path, *, prune: bool = False, user: str | None = None) -> Loaded:
         """
@@ -157,7 +157,12 @@ class Definitions:
         return self._write(put, user)
 
     def dump(self) -> str:
-        """All definitions but the retired ones, as the YAML that `load` takes."""
+        """
+        All definitions but the retired ones, as the YAML that `load` takes.
+
+        Raises:
+            BadDefinitions: arguments would not come back as they are; each is named.
+        """
         from jobyard.definitions.document import dump  # what reads YAML, only those need who have some
 
         return dump([each.keys() for each in self.list() if each.state != DefinitionState.RETIRED])

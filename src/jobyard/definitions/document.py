@@ -16,8 +16,9 @@ from typing import Any
 import yaml
 
 from jobyard.definitions.entry import Entry, Fault
-from jobyard.errors import BadArguments
+from jobyard.errors import BadArguments, BadDefinitions
 from jobyard.model.references import Retval
+from jobyard.model.shapes.shape import short
 
 __all__ = ["Document", "dump", "read", "value"]
 
@@ -152,7 +153,7 @@ def _line(node: yaml.Node) -> int:
 
 
 class _Dumper(_SafeDumper):  # type: ignore[misc]
-    """Writes references as ``!retval NAME``, tuples as lists, and texts of several lines as blocks."""
+    """Writes references as ``!retval NAME``, and texts of several lines as blocks."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -171,11 +172,62 @@ def _represent_text(dumper: Any, value: str) -> yaml.Node:
 
 _Dumper.add_representer(Retval, _represent_retval)
 _Dumper.add_representer(str, _represent_text)
-_Dumper.add_representer(tuple, lambda dumper, value: dumper.represent_list(value))
 
 
 def dump(definitions: Iterable[Mapping[str, Any]]) -> str:
-    """The YAML text of definitions that are mappings of their keys."""
+    """
+    The YAML text of definitions that are mappings of their keys.
+
+    Raises:
+        BadDefinitions: arguments of a type that YAML does not have, or reads as another; each is named.
+    """
     listed = [dict(each) for each in definitions]
-    text: str = yaml.dump({"definitions": listed}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    if faults := [Fault(None, text) for each in listed for text in _unwritable(each)]:
+        raise BadDefinitions("\n".join(map(str, faults)), faults)
+    return _written({"definitions": listed})
+
+
+def _written(data: Any) -> str:
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return text
+
+
+def _unwritable(definition: Mapping[str, Any]) -> Iterator[str]:
+    """What to say of the arguments that would not come back: those of parameters without an annotation."""
+    places = [(f"args[{index}]", each) for index, each in enumerate(definition.get("args", ()))]
+    places += [(f"kwargs[{name!r}]", each) for name, each in definition.get("kwargs", {}).items()]
+    for place, given in places:
+        if not _is_plain(given) and not _comes_back(given):
+            yield (
+                f"{definition['name']}: {place}={short(given)} would not come back from YAML as it is; "
+                "annotate the parameter of the task, and add the definition again"
+            )
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is made of what every YAML has; most arguments are, and need no try."""
+    kind = type(value)
+    if kind is dict:
+        return all(type(key) is str and _is_plain(each) for key, each in value.items())
+    return all(map(_is_plain, value)) if kind is list else kind in _PLAIN
+
+
+_PLAIN = frozenset({type(None), bool, int, float, str, Retval})
+
+
+def _comes_back(given: Any) -> bool:
+    try:
+        return _alike(value(_written(given)), given)
+    except (BadArguments, yaml.YAMLError):
+        return False
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Equal, with equal types all the way down."""
+    if type(one) is not type(other) or one != other:
+        return False
+    if isinstance(one, dict):
+        one, other = [*one.items()], [*other.items()]
+    if not isinstance(one, (list, tuple)):
+        return True
+    return all(_alike(*pair) for pair in zip(one, other, strict=True))

@@ -10,7 +10,7 @@ from jobyard.errors import BadArguments, UsageError
 from jobyard.model.retry import Retry
 from jobyard.task import Duration, Task
 
-__all__ = ["DefinitionKeywords", "Entry", "Fault"]
+__all__ = ["DefinitionKeywords", "Entry", "Fault", "by_line"]
 
 
 class DefinitionKeywords(TypedDict, total=False):
@@ -44,6 +44,11 @@ class Fault(NamedTuple):
 
     def __str__(self) -> str:
         return self.text if self.line is None else f"line {self.line}: {self.text}"
+
+
+def by_line(fault: Fault) -> int:
+    """What faults are sorted by."""
+    return fault.line or 0
 
 
 @dataclass(slots=True)

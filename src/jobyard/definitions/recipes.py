@@ -9,7 +9,7 @@ from datetime import date, datetime, time
 from operator import attrgetter
 from typing import Any
 
-from jobyard.definitions.entry import Entry, Fault
+from jobyard.definitions.entry import Entry, Fault, by_line
 from jobyard.errors import BadArguments, DependencyCycle, UnknownDefinition, UsageError
 from jobyard.model.codec import Codec
 from jobyard.model.definition import DefinitionState, Recipe, TaskSays
@@ -134,11 +134,11 @@ class Kitchen:
         names = {draft.name for draft in drafts}
         within = all(names.issuperset(draft.options.get("dependencies", ())) for draft in drafts)
         _check_graph(drafts, {} if within else others(), faults)
-        faults.sort(key=_by_line)
+        faults.sort(key=by_line)
         of_arguments: list[Fault] = []
         for draft in drafts:
             self._fill(draft, of_arguments)
-        return drafts, [*faults, *sorted(of_arguments, key=_by_line)]
+        return drafts, [*faults, *sorted(of_arguments, key=by_line)]
 
     def _outline(self, entry: Entry, faults: list[Fault]) -> Draft:
         """All of a definition but its arguments."""
@@ -350,7 +350,3 @@ def _import(path: str) -> Any:
     except (ImportError, AttributeError) as error:
         msg = f"{path!r} cannot be imported: {error}"
         raise BadArguments(msg) from None
-
-
-def _by_line(fault: Fault) -> int:
-    return fault.line or 0

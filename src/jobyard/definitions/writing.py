@@ -269,7 +269,14 @@ def _put(place: Any, ref: Ref) -> None:
 
 def _shown(keys: dict[str, Any]) -> dict[str, Any]:
     """The same as plain JSON, for an event."""
-    return {key: msgspec.to_builtins(value, str_keys=True, enc_hook=_text) for key, value in keys.items()}
+    return {key: msgspec.to_builtins(_text_keys(value), str_keys=True, enc_hook=_text) for key, value in keys.items()}
+
+
+def _text_keys(value: Any) -> Any:
+    """The same with texts for those keys of dicts that JSON could not have."""
+    if isinstance(value, dict):
+        return {key if type(key) in (str, int, float) else repr(key): _text_keys(each) for key, each in value.items()}
+    return [_text_keys(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _text(value: object) -> str:

@@ -91,6 +91,8 @@ def dump(session: Session, /) -> None:
     """
     Print all definitions but the retired ones as the YAML that `load` takes.
 
+    Arguments that would not come back as they are, since YAML has no way to write them, are named; 1 then.
+
     \b
     Examples:
       jobyard definition dump > jobs.yaml
