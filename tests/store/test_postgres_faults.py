@@ -60,8 +60,8 @@ def count(store):
 def kill_all(url):
     with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
         connection.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'jobyard' and pid <> "
-            "pg_backend_pid()"
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = 'jobyard' and "
+            "pid <> pg_backend_pid()"
         )
 
 

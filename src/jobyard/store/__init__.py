@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
@@ -13,6 +13,7 @@ import msgspec
 
 from jobyard.errors import StoreError, StoreUnavailable
 from jobyard.model.newjob import NewJob
+from jobyard.model.states import CODES
 from jobyard.store import migrate
 from jobyard.store.definitions import Definitions
 from jobyard.store.driver import Driver, Transaction
@@ -37,6 +38,8 @@ __all__ = ["Store", "TimeSource", "open_store"]
 
 _NOUNS = ("jobs", "dependencies", "queues", "definitions", "builds", "events", "workers")
 """What the end of a job may touch."""
+_DUE = frozenset({CODES["queued"], CODES["scheduled"]})
+"""The statuses that workers act upon."""
 
 
 class TimeSource(Protocol):
@@ -186,16 +189,14 @@ class Store:
 
     def enqueue(self, job: NewJob) -> Stored:
         """
-        Store one job in a transaction of its own; the usual kind takes one statement.
+        Store one job in a transaction of its own, and wake who waits for it; the usual kind takes one statement.
 
         Raises:
             QueueClosed: its queue is drained.
         """
         if not is_plain(job):
-            with self.transaction() as tx:
-                return self.jobs.insert(tx, [job], self.now())[0]
-        if not self._checked:
-            self.check()
+            return self.enqueue_many([job])[0]
+        self.ensure()
         token = os.urandom(9).hex() if self.driver.loses_replies else None
         try:
             return self._enqueue_plain(job, token)
@@ -204,11 +205,18 @@ class Store:
                 raise
             return self._enqueue_again(msgspec.structs.replace(job, token=token))
 
+    def enqueue_many(self, jobs: Sequence[NewJob]) -> list[Stored]:
+        """Store jobs, all or none, and wake who waits for them, see `Inserter.insert`."""
+        with self.transaction() as tx:
+            stored = self.jobs.insert(tx, jobs, self.now())
+        ready = {row.queue for row, existing in stored if not existing and row.status in _DUE}
+        self.driver.notify(everywhere=bool(ready), queues=ready)
+        return stored
+
     def _enqueue_again(self, job: NewJob) -> Stored:
         """The reply may be what was lost: a repeat with the same token stores the job or finds it."""
         try:
-            with self.transaction() as tx:
-                [stored] = self.jobs.insert(tx, [job], self.now())
+            [stored] = self.enqueue_many([job])
         except StoreError as error:
             unknown = StoreUnavailable(f"{error}; whether the job is stored is not known")
             unknown.in_doubt = True
@@ -230,7 +238,7 @@ class Store:
             "options": row.options,
             "token": token,
         }
-        added = self.driver.alone(self.jobs.sql.insert_one, values)
+        added = self.driver.alone(self.jobs.sql.insert_one, values, queues=(row.queue,))
         if not added:
             raise drained(row.queue)
         row.id, row.status, row.rank, row.priority = added[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import IntEnum
 from typing import Any, Protocol
@@ -79,13 +79,18 @@ class Driver(Protocol):
             StoreUnavailable: the database cannot be reached or written.
         """
 
-    def alone(self, statement: str, params: Params) -> list[Row]:
-        """Run one statement that is a write transaction of its own; the rows come back once it is durable."""
+    def alone(self, statement: str, params: Params, *, queues: Collection[str] | None = None) -> list[Row]:
+        """
+        Run one statement that is a write transaction of its own; the rows come back once it is durable.
+
+        Args:
+            queues: those in which it makes work, as in `notify`, which need not be called; None if it makes none.
+        """
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A short read transaction: every statement in it sees the same state."""
 
-    def notify(self, *, everywhere: bool, asked: bool = False) -> None:
+    def notify(self, *, everywhere: bool, asked: bool = False, queues: Collection[str] | None = None) -> None:
         """
         Say that something was committed. Call it after the commit; it raises nothing.
 
@@ -94,6 +99,7 @@ class Driver(Protocol):
         Args:
             everywhere: there is work for an idle worker.
             asked: there is a request to a worker, which may be busy.
+            queues: those in which the work is, if that is known.
         """
 
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
@@ -103,9 +109,12 @@ class Driver(Protocol):
         It is called from another thread, too often rather than too seldom, and must return at once.
         """
 
-    def rest(self, heed: Heed) -> bool:
+    def rest(self, heed: Heed, queues: Collection[str] | None = None) -> bool:
         """
         Say that a listener is about to sleep, so that who commits elsewhere takes the trouble to wake it.
+
+        Args:
+            queues: those whose jobs it heeds; None for all.
 
         Returns:
             Whether to look once more before sleeping, since something may have been committed in between.

@@ -34,6 +34,8 @@ _CANCELED = CODES["canceled"]
 _FAILED = CODES["failed"]
 _SUCCEEDED_BIT = 1 << CODES["succeeded"]
 _NO_QUEUE = Queue("")
+_SENT_AT_ONCE = 2000
+"""Rows: while a server stores some, the next are made."""
 
 
 class Stored(NamedTuple):
@@ -125,14 +127,13 @@ class Inserter:
         return found
 
     def _insert_plain(self, jobs: Sequence[NewJob], work: _Work) -> Plan[list[Stored]]:
-        stored = []
-        rows = []
-        for job, id in zip(jobs, work.ids, strict=True):
-            row = _new_row(job, id, work)
-            rows.append(_plain_values(row))
-            stored.append(Stored(row, existing=False))
-        yield Batch(self._jobs.insert_plain, rows)
-        return stored
+        rows: list[JobRow] = []
+        for begin in range(0, len(jobs), _SENT_AT_ONCE):
+            part = slice(begin, begin + _SENT_AT_ONCE)
+            made = [_new_row(job, id, work) for job, id in zip(jobs[part], work.ids[part], strict=True)]
+            yield Batch(self._jobs.insert_plain, [_plain_values(row) for row in made])
+            rows += made
+        return [Stored(row, existing=False) for row in rows]
 
     def _find_tokens(self, jobs: Sequence[NewJob], work: _Work) -> Plan[None]:
         for index, job in enumerate(jobs):

@@ -312,7 +312,7 @@ class Worker:
 
     def _rest(self, next_due: int | None, heed: Heed) -> bool:
         """Sleep until something happens; True: look at the store, although nobody may have said that it changed."""
-        if self._store.driver.rest(heed):
+        if self._store.driver.rest(heed, self.queues):
             return True
         return not self._inbox.wait(self._sleep(next_due)) and self._is_time(next_due)
 

@@ -10,7 +10,6 @@ from jobyard.model.emitter import Emitter
 from jobyard.model.job import Job
 from jobyard.model.newjob import NewJob
 from jobyard.model.rows import JobRow
-from jobyard.model.states import CODES
 from jobyard.store import Store
 from jobyard.store.foreign import async_transaction_on, insert_plan, transaction_on
 from jobyard.store.insert import Stored
@@ -18,7 +17,6 @@ from jobyard.store.plans import arun, run
 
 __all__ = ["Enqueuer", "check_new"]
 
-_READY = frozenset({CODES["queued"], CODES["scheduled"]})
 """Workers are told of scheduled jobs too: those that sleep until the next due one must know of an earlier one."""
 
 
@@ -62,15 +60,9 @@ class Enqueuer:
         store = self._store
         if connection is not None:
             return run(insert_plan(store, jobs), transaction_on(connection, store))
-        if len(jobs) == 1:
-            stored = [store.enqueue(jobs[0])]
-        else:
-            with store.transaction() as tx:
-                stored = store.jobs.insert(tx, jobs, store.now())
-        new = [row for row, existing in stored if not existing]
-        store.driver.notify(everywhere=any(row.status in _READY for row in new))
+        stored = [store.enqueue(jobs[0])] if len(jobs) == 1 else store.enqueue_many(jobs)
         if self._emitter.has_subscribers:
-            self._tell(new)
+            self._tell(row for row, existing in stored if not existing)
         return stored
 
     def _tell(self, rows: Iterable[JobRow]) -> None:

@@ -7,7 +7,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -21,9 +21,10 @@ from jobyard.store.postgres.clock import Clock
 from jobyard.store.postgres.connect import Target
 from jobyard.store.postgres.facts import facts_of
 from jobyard.store.postgres.faults import translated
+from jobyard.store.postgres.line import Call, Line
 from jobyard.store.postgres.listener import Listener
 from jobyard.store.postgres.pool import Pool
-from jobyard.store.postgres.statement import numbered, qualified
+from jobyard.store.postgres.statement import array_text, named, numbered, qualified
 from jobyard.store.postgres.transaction import PostgresTransaction
 from jobyard.store.postgres.watch import Watch
 
@@ -36,18 +37,20 @@ _ASK_AGAIN = 0.1
 _PROBE = 5
 """Seconds in which another connection must come about, or the server counts as gone."""
 _TAKE_MARKS = """
-with found as materialized (
-    select listener, heed from main.idle where heed <= :heed for update skip locked),
-taken as (
-    delete from main.idle using found where idle.listener = found.listener and idle.heed = found.heed returning 1)
-select pg_notify(:channel, '') where exists (select from taken)
+delete from main.idle where ctid = any(array(
+    select ctid from main.idle
+    where heed <= $1::smallint and (heed <> 1 or queues = '{}' or $2::text[] is null or queues && $2::text[])
+    for update skip locked))
+returning pg_notify($3::text, listener)
 """
 PLACE = """
 select current_database(), to_regclass('main.jobs')::oid::bigint,
     (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint
 """
 _NOTICE = "select pg_notify(:channel, '')"
-_LEAVE_MARK = "insert into main.idle (listener, heed) values (:listener, :heed) on conflict do nothing"
+_LEAVE_MARK = """
+insert into main.idle (listener, heed, queues) values (:listener, :heed, :queues::text[]) on conflict do nothing
+"""
 _STATUS = "select pg_xact_status(:number::text::xid8)"
 
 
@@ -74,6 +77,7 @@ class PostgresDriver:
         settings = "" if target.prepare else f", {target.settings}"
         self._write = ("begin isolation level read committed", f"select pg_current_xact_id(){settings}")
         self._read = ("begin isolation level repeatable read read only", f"select null{settings}")
+        self._take_marks = qualified(_TAKE_MARKS, target.schema)
         self._place: Row | None = None
         self._start()
 
@@ -99,43 +103,57 @@ class PostgresDriver:
     ) -> AbstractContextManager[PostgresTransaction]:
         return self._transaction(self._write, priority=priority)
 
-    def alone(self, statement: str, params: Params) -> list[Row]:
+    def alone(self, statement: str, params: Params, *, queues: Collection[str] | None = None) -> list[Row]:
+        self._forget_the_parents()
         with self._connection() as connection:
             try:
-                return self._execute(connection, statement, params)
+                rows = self._ask(connection, statement, params, queues)
             except psycopg.Error as error:
                 if not connection.closed:
                     raise
                 lost = StoreUnavailable(f"{self.location}: the connection was lost before the answer came ({error})")
                 lost.in_doubt = True
                 raise lost from error
+        if queues is not None:
+            self._listener.tell()
+            if self.notifies and not self._target.prepare:
+                self._wake(Heed.JOBS, queues)
+        return rows
 
     def read(self) -> AbstractContextManager[PostgresTransaction]:
         return self._transaction(self._read)
 
-    def notify(self, *, everywhere: bool, asked: bool = False) -> None:
+    def notify(self, *, everywhere: bool, asked: bool = False, queues: Collection[str] | None = None) -> None:
         self._forget_the_parents()
         self._listener.tell()
         if self.notifies:
-            heed = Heed.REQUESTS if asked else Heed.JOBS if everywhere else Heed.ANYTHING
-            try:
-                self._run(_TAKE_MARKS, {"heed": heed.value, "channel": self.channel})
-            except StoreError as error:  # what it tells of is committed; sleepers will look by themselves
-                _log.debug("nobody could be notified: %s", error)
+            self._wake(Heed.REQUESTS if asked else Heed.JOBS if everywhere else Heed.ANYTHING, queues)
+
+    def _wake(self, heed: Heed, queues: Collection[str] | None) -> None:
+        call = self._waking(heed, queues)
+        try:
+            with self._connection() as connection:
+                if self._target.prepare:
+                    connection.post(call)
+                else:
+                    RawCursor(connection).execute(call.statement, call.values)
+        except StoreError as error:  # what it tells of is committed; sleepers will look by themselves
+            _log.debug("nobody could be notified: %s", error)
 
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
         self._forget_the_parents()
         return self._listener.listen(callback)
 
-    def rest(self, heed: Heed) -> bool:
+    def rest(self, heed: Heed, queues: Collection[str] | None = None) -> bool:
         self._forget_the_parents()
         now = time.monotonic()
+        mark = heed, array_text(queues or ())
         with self._marking:
-            if not self._listener.is_on or now - self._marked.get(heed, float("-inf")) < _REST_AGAIN:
+            if not self._listener.is_on or now - self._marked.get(mark, float("-inf")) < _REST_AGAIN:
                 return False
-            self._marked[heed] = now
+            self._marked[mark] = now
         try:
-            self._run(_LEAVE_MARK, {"listener": self._name, "heed": heed.value})
+            self._run(_LEAVE_MARK, {"listener": self._name, "heed": heed.value, "queues": mark[1]})
         except StoreError as error:
             _log.debug("no mark could be left: %s", error)
         return True
@@ -213,14 +231,27 @@ class PostgresDriver:
         with self._connection() as connection:
             return self._execute(connection, statement, params)
 
+    def _ask(self, connection: Line, statement: str, params: Params, wakes: Collection[str] | None) -> list[Row]:
+        if not self._target.prepare:
+            return self._execute(connection, statement, params)
+        text, names = numbered(statement, self.schema)
+        then = self._waking(Heed.JOBS, wakes) if wakes is not None and self.notifies else None
+        with self._watch.over(connection):
+            return connection.ask(Call(named(text), text, [params[name] for name in names]), then)
+
+    def _waking(self, heed: Heed, queues: Collection[str] | None) -> Call:
+        """The statement that wakes who heeds that."""
+        where = None if queues is None else array_text(queues)
+        return Call("jobyard_wake", self._take_marks, [heed.value, where, self.channel])
+
     def _execute(self, connection: Connection, statement: str, params: Params) -> list[Row]:
         text, names = numbered(statement, self.schema)
         with self._watch.over(connection):
             cursor = RawCursor(connection).execute(text, [params[name] for name in names])
-        return cursor.fetchall() if cursor.description else []
+        return cursor.fetchall() if cursor.rownumber is not None else []
 
     @contextmanager
-    def _connection(self, *, priority: bool = False) -> Iterator[Connection]:
+    def _connection(self, *, priority: bool = False) -> Iterator[Line]:
         self._forget_the_parents()
         try:
             with self._pool.connection(priority=priority) as connection:
@@ -230,7 +261,7 @@ class PostgresDriver:
         except psycopg.Error as error:
             raise translated(error, self.location) from error
 
-    def _connect(self) -> Connection:
+    def _connect(self) -> Line:
         connection = self._target.connect()
         self._measure(connection)
         return connection
@@ -245,8 +276,10 @@ class PostgresDriver:
         self._pool = Pool(self._connect, self._location, size=self._size, timeout=self._target.busy_timeout)
         self._name = secrets.token_hex(8)
         self._marking = threading.Lock()
-        self._marked: dict[Heed, float] = {}
-        self._listener = Listener(self._target, self._watch, self.channel, self._marked.clear, serve=self.notifies)
+        self._marked: dict[tuple[Heed, str], float] = {}
+        self._listener = Listener(
+            self._target, self._watch, self.channel, self._name, self._marked.clear, serve=self.notifies
+        )
 
     def _forget_the_parents(self) -> None:
         if self._pid != os.getpid():

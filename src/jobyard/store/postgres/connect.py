@@ -8,10 +8,12 @@ from typing import Any
 import psycopg
 from psycopg.types.numeric import Int8Dumper
 
+from jobyard.store.postgres.line import Line
+
 __all__ = ["Target"]
 
 _OLDEST = 14
-"""The first version of the server that has all that the statements use."""
+"""The first version of the server that is tested."""
 _DEFAULTS: dict[str, Any] = {
     "application_name": "jobyard",
     "connect_timeout": 10,
@@ -39,17 +41,17 @@ class Target:
     prepare: bool
     busy_timeout: float
 
-    def connect(self, timeout: int | None = None) -> psycopg.Connection:
+    def connect(self, timeout: int | None = None) -> Line:
         """A connection in autocommit, within *timeout* seconds. Raises psycopg's errors."""
         given = psycopg.conninfo.conninfo_to_dict(self.conninfo)
-        parts = {**_DEFAULTS, **given}
+        parts = {**_DEFAULTS, **given, "client_encoding": "utf8"}
         if timeout is not None:
             parts["connect_timeout"] = timeout
         if self.prepare:  # it lasts as long as the connection, and costs no round trip
             settings = " ".join(f"-c {name}={value}" for name, value in self._values())
             parts["options"] = f"{settings} {given.get('options', '')}"
         threshold = 1 if self.prepare else None
-        connection = psycopg.connect("", autocommit=True, prepare_threshold=threshold, **parts)
+        connection = Line.connect("", autocommit=True, prepare_threshold=threshold, **parts)
         _check_version(connection)
         connection.prepared_max = 300
         connection.adapters.register_dumper(int, Int8Dumper)  # one type for all ints, so one plan for a statement
@@ -68,6 +70,8 @@ class Target:
             ("idle_in_transaction_session_timeout", "5s"),
             # A plan made while a table was small must not read all of it when it has grown.
             ("enable_seqscan", "off"),
+            # What is tested is what runs, and the first runs of a statement are as fast as the others.
+            ("plan_cache_mode", "force_generic_plan"),
             ("jit", "off"),
             # The server, too, lets go of a client that vanished, and of the rows that it had locked.
             ("tcp_keepalives_idle", "5"),

@@ -35,14 +35,18 @@ class Listener:
     The listeners of this process and the thread that serves them.
 
     Args:
+        name: by which notifications call the listeners of this process; those that call nobody are for all.
         heard: called before the listeners whenever the marks may be gone.
         serve: False for a server, or pooler, that cannot notify.
     """
 
-    def __init__(self, target: Target, watch: Watch, channel: str, heard: Callable[[], None], *, serve: bool) -> None:
+    def __init__(
+        self, target: Target, watch: Watch, channel: str, name: str, heard: Callable[[], None], *, serve: bool
+    ) -> None:
         self._target = target
         self._watch = watch
         self._channel = channel
+        self._name = name
         self._heard = heard
         self._serves = serve
         self._lock = threading.Lock()
@@ -59,7 +63,7 @@ class Listener:
         with self._lock:
             self._callbacks = [*self._callbacks, callback]
             if self._serves and self._thread is None:
-                self._thread = _Thread(self._target, self._watch, self._channel, self._wake)
+                self._thread = _Thread(self._target, self._watch, self._channel, self._name, self._wake)
                 self._thread.start()
         return lambda: self._forget(callback)
 
@@ -92,12 +96,13 @@ class Listener:
 class _Thread(threading.Thread):
     """Listens until it is stopped, over as many connections as it takes."""
 
-    def __init__(self, target: Target, watch: Watch, channel: str, wake: Callable[[], None]) -> None:
+    def __init__(self, target: Target, watch: Watch, channel: str, name: str, wake: Callable[[], None]) -> None:
         super().__init__(name="jobyard-listen", daemon=True)
         self.is_on = False
         self._target = target
         self._watch = watch
         self._channel = channel
+        self._called = {b"", name.encode()}
         self._wake = wake
         self._stopping = threading.Event()
         self._stopper, self._stopped = socket.socketpair()
@@ -135,13 +140,12 @@ class _Thread(threading.Thread):
                 with self._watch.over(connection):
                     connection.execute("select 1")
             connection.pgconn.consume_input()
-            if _drained(connection):
+            if self._is_called(connection):
                 self._wake()
 
-
-def _drained(connection: psycopg.Connection) -> bool:
-    """Whether there were notifications; all that have arrived are taken."""
-    found = False
-    while connection.pgconn.notifies() is not None:
-        found = True
-    return found
+    def _is_called(self, connection: psycopg.Connection) -> bool:
+        """Whether there were notifications for this process; all that have arrived are taken."""
+        found = False
+        while (notification := connection.pgconn.notifies()) is not None:
+            found = found or notification.extra in self._called
+        return found

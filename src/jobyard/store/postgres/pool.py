@@ -8,20 +8,17 @@ there is nothing that a fork or the end of the interpreter could catch unawares.
 
 from __future__ import annotations
 
-import select
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from psycopg import Connection
-from psycopg.pq import TransactionStatus
-
 from jobyard.errors import StoreBusy
+from jobyard.store.postgres.line import Line
 
 __all__ = ["Pool"]
 
 _KEPT = 4
-_abandoned: list[Connection] = []
+_abandoned: list[Line] = []
 """Connections that a fork copied into this process: closing them would end the parent's."""
 
 
@@ -34,17 +31,17 @@ class Pool:
         timeout: seconds to wait for one.
     """
 
-    def __init__(self, connect: Callable[[], Connection], location: str, *, size: int, timeout: float) -> None:
+    def __init__(self, connect: Callable[[], Line], location: str, *, size: int, timeout: float) -> None:
         self._connect = connect
         self._location = location
         self._size = size
         self._timeout = timeout
         self._lock = threading.Lock()
         self._free = threading.BoundedSemaphore(size)
-        self._idle: list[Connection] = []
+        self._idle: list[Line] = []
 
     @contextmanager
-    def connection(self, *, priority: bool = False) -> Iterator[Connection]:
+    def connection(self, *, priority: bool = False) -> Iterator[Line]:
         """
         A connection for the block; one that breaks in it is thrown away.
 
@@ -74,28 +71,20 @@ class Pool:
         for connection in idle:
             connection.close()
 
-    def _take(self) -> Connection:
+    def _take(self) -> Line:
         while True:
             with self._lock:
                 if not self._idle:
                     break
                 connection = self._idle.pop()
-            if not connection.closed and not _was_spoken_to(connection):
+            if connection.is_usable():
                 return connection
             connection.close()
         return self._connect()
 
-    def _put(self, connection: Connection) -> None:
-        whole = not connection.closed and connection.info.transaction_status == TransactionStatus.IDLE
+    def _put(self, connection: Line) -> None:
         with self._lock:
-            if whole and len(self._idle) < _KEPT:
+            if connection.is_idle and len(self._idle) < _KEPT:
                 self._idle.append(connection)
                 return
         connection.close()
-
-
-def _was_spoken_to(connection: Connection) -> bool:
-    """Whether the server sent something to an idle connection, which is a goodbye."""
-    poll = select.poll()
-    poll.register(connection.fileno(), select.POLLIN)
-    return bool(poll.poll(0))

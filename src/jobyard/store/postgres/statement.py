@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import zlib
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["batched", "numbered", "qualified"]
+__all__ = ["array_text", "batched", "named", "numbered", "qualified"]
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 _SCHEMA = re.compile(r"\bmain\b")
@@ -26,8 +27,31 @@ def numbered(statement: str, schema: str) -> tuple[str, tuple[str, ...]]:
     return qualified(_PARAMETER.sub(lambda found: places[found[1]], statement), schema), names
 
 
+@lru_cache(maxsize=64)
+def named(text: str) -> str:
+    """A name for the statement on a connection."""
+    return f"jobyard_{zlib.crc32(text.encode()):08x}"
+
+
 def batched(statement: str, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
     """The parameters for each run of a statement on these rows: one run, if it takes each column as an array."""
     if rows and "unnest(" in statement:
         return [[list(column) for column in zip(*rows, strict=True)]]
     return rows
+
+
+def array_text(values: Collection[str | int | float | None]) -> str:
+    """
+    An array as the server reads it.
+
+    Many columns of a batch say the same in each row, so each different value is written once.
+    """
+    written = {value: _element(value) for value in set(values)}
+    return f"{{{','.join([written[value] for value in values])}}}"
+
+
+def _element(value: str | float | None) -> str:
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return "null" if value is None else repr(value)

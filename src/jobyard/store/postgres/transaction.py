@@ -13,7 +13,7 @@ from psycopg.rows import tuple_row
 
 from jobyard.store.driver import Params, Row
 from jobyard.store.postgres.faults import translated
-from jobyard.store.postgres.statement import batched, numbered
+from jobyard.store.postgres.statement import array_text, batched, numbered
 from jobyard.store.postgres.watch import Watch
 
 __all__ = ["PostgresTransaction"]
@@ -46,7 +46,7 @@ class PostgresTransaction:
 
     def fetch(self, statement: str, params: Params = {}) -> list[Row]:  # noqa: B006 - never changed
         cursor = self._answered(statement, params)
-        return cursor.fetchall() if cursor.description else []
+        return cursor.fetchall() if cursor.rownumber is not None else []
 
     def execute(self, statement: str, params: Params = {}) -> int:  # noqa: B006 - never changed
         return self._answered(statement, params).rowcount
@@ -54,7 +54,7 @@ class PostgresTransaction:
     def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         text, _ = numbered(statement, self._schema)
         for values in batched(statement, rows):
-            self._send(text, values)
+            self._send(text, [array_text(value) if isinstance(value, list) else value for value in values])
 
     def after_commit(self, action: Callable[[], None]) -> None:
         self.actions.append(action)

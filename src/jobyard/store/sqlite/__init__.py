@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -145,15 +145,18 @@ class SqliteDriver:
         for action in transaction.actions:
             action()
 
-    def alone(self, statement: str, params: Params) -> list[Row]:
+    def alone(self, statement: str, params: Params, *, queues: Collection[str] | None = None) -> list[Row]:
         self._enter()
         try:
             writer = self._opened_writer(durable=True)
-            return writer.execute(statement, params).fetchall()
+            rows = writer.execute(statement, params).fetchall()
         except sqlite3.Error as error:
             raise translated(error, self.location) from error
         finally:
             self._leave()
+        if queues is not None:
+            self._wake.notify(everywhere=True)
+        return rows
 
     def read(self) -> AbstractContextManager[SqliteTransaction]:
         return self._read()
@@ -185,13 +188,13 @@ class SqliteDriver:
         else:
             reader.close()
 
-    def notify(self, *, everywhere: bool, asked: bool = False) -> None:
+    def notify(self, *, everywhere: bool, asked: bool = False, queues: Collection[str] | None = None) -> None:
         self._wake.notify(everywhere=everywhere or asked)
 
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
         return self._wake.listen(callback)
 
-    def rest(self, heed: Heed) -> bool:
+    def rest(self, heed: Heed, queues: Collection[str] | None = None) -> bool:
         return False  # listeners are woken whether they sleep or not
 
     @property

@@ -176,9 +176,11 @@ create table main.progress (
 ) with (fillfactor = 70);
 
 -- Differs from SQLite, where listeners of other processes are found as sockets: a row for each listener that sleeps.
--- Whoever commits what it heeds takes it off, and notifies only then. Unlogged: after a crash of the server all look again anyway.
+-- Whoever commits what it heeds takes it off, and notifies only then. queues: those whose jobs it heeds, none for all.
+-- Unlogged: after a crash of the server all look again anyway.
 create unlogged table main.idle (
     listener text collate "C" not null,
     heed smallint not null,
-    primary key (listener, heed)
+    queues text[] collate "C" not null,
+    primary key (listener, heed, queues)
 ) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 200);
