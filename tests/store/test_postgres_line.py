@@ -71,3 +71,19 @@ def test_a_connection_that_ends_with_an_answer_to_come_is_not_used(line, server)
         other.execute("select pg_terminate_backend(%s, 10000)", [line.info.backend_pid])
 
     assert not line.is_usable()
+
+
+def test_a_statement_that_the_server_has_forgotten_is_told_again(line):
+    call = Call("said", "select $1::int", [1])
+    along = Call("other", "select 2", [])
+    line.ask(call, along)
+    assert line.is_usable()
+    line.execute("deallocate all")
+
+    assert line.ask(call, along) == [(1,)]
+    assert line.is_usable()
+    line.execute("begin")
+    line.execute("rollback")
+    line.forget()
+    line.post(along)
+    assert line.is_usable()

@@ -39,6 +39,8 @@ class Line(Connection[Row]):
     """A connection in autocommit, used by one thread at a time."""
 
     _known: frozenset[str] = frozenset()
+    _forgotten = 0
+    """How often what is known was forgotten: in case the server has not, new names are used."""
     _posted = False
     """Whether answers are still to come."""
 
@@ -53,6 +55,14 @@ class Line(Connection[Row]):
         Raises:
             psycopg.Error: the statement was refused, or the connection is broken.
         """
+        try:
+            return self._asked(call, then)
+        except psycopg.errors.InvalidSqlStatementName:
+            self.forget()
+            self.is_usable()
+            return self._asked(call, then)
+
+    def _asked(self, call: Call, then: Call | None) -> list[Row]:
         self._send(call, *([then] if then else []))
         results = self._results()
         if then is not None:
@@ -65,6 +75,11 @@ class Line(Connection[Row]):
         """Have the server run a statement, and do not wait."""
         self._send(call)
         self._posted = True
+
+    def forget(self) -> None:
+        """The server may have forgotten its statements: psycopg has it do so after a rollback, a DROP or an ALTER."""
+        self._known = frozenset()
+        self._forgotten += 1
 
     @property
     def is_idle(self) -> bool:
@@ -85,12 +100,13 @@ class Line(Connection[Row]):
     def _send(self, *calls: Call) -> None:
         for name, statement, _ in calls:
             if name not in self._known:
-                self.execute(f"prepare {name} as {statement}")
+                self.execute(f"prepare {name}_{self._forgotten} as {statement}")
                 self._known |= {name}
         pgconn = self.pgconn
         pgconn.enter_pipeline_mode()
         for name, _, values in calls:
-            pgconn.send_query_prepared(name.encode(), [None if v is None else str(v).encode() for v in values])
+            prepared = f"{name}_{self._forgotten}".encode()
+            pgconn.send_query_prepared(prepared, [None if v is None else str(v).encode() for v in values])
             pgconn.pipeline_sync()
         while pgconn.flush():
             self._waits(None, select.POLLIN | select.POLLOUT)

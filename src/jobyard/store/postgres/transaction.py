@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
-from psycopg import Connection, RawCursor
+from psycopg import RawCursor
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 from jobyard.store.driver import Params, Row
 from jobyard.store.postgres.faults import translated
+from jobyard.store.postgres.line import Line
 from jobyard.store.postgres.statement import array_text, batched, numbered
 from jobyard.store.postgres.watch import Watch
 
@@ -30,7 +31,7 @@ class PostgresTransaction:
         begin: what opens it; the last of these gives the server's number for it, unless it is read-only.
     """
 
-    def __init__(self, connection: Connection, watch: Watch, schema: str, location: str, begin: Sequence[str]) -> None:
+    def __init__(self, connection: Line, watch: Watch, schema: str, location: str, begin: Sequence[str]) -> None:
         self._connection = connection
         self._watch = watch
         self._schema = schema
@@ -84,6 +85,7 @@ class PostgresTransaction:
         if not self.is_lost and self._connection.info.transaction_status != TransactionStatus.IDLE:
             with contextlib.suppress(psycopg.Error), self._watch.over(self._connection):
                 self._connection.execute("rollback")
+                self._connection.forget()
 
     def _answered(self, statement: str, params: Params) -> RawCursor[Row]:
         text, names = numbered(statement, self._schema)
