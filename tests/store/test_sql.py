@@ -23,6 +23,7 @@ HOT = {
         "to_canceling change held_by expired release ops insert_ops change_op add_attempts attempts "
         "add_token token results of_queue_after rerank prunable count_due ready_queues"
     ),
+    "definitions": "get get_many lock record last_builds running",
     "dependencies": "add close set_open parents children",
     "workers": "add beat lost end get alive",
     "requests": "add open_for answer get last_stack add_answered",
@@ -92,6 +93,12 @@ def test_looking_for_ready_jobs_reads_the_index_alone(sqlite, name):
     details = plan(sqlite, getattr(statements("sqlite", "jobs"), name))
 
     assert any("COVERING INDEX jobs_ready" in detail for detail in details)
+
+
+def test_what_runs_of_definitions_is_found_among_what_is_held(sqlite):
+    details = plan(sqlite, statements("sqlite", "definitions").running)
+
+    assert any("jobs_held" in detail for detail in details)
 
 
 def test_the_test_for_scans_can_fail(sqlite):

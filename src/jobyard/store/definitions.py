@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import starmap
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -27,15 +27,18 @@ class Holder(NamedTuple):
     due: int
 
 
-class RunRow(msgspec.Struct, gc=False):
+class RunRow(msgspec.Struct, array_like=True, gc=False):
     """What a listing shows of a run. `status` is a code; `options` has its result status, if any."""
 
-    definition: str
     id: int
     status: int
     options: str | None
     started_at: int
     ended_at: int
+
+
+_decode_runs = msgspec.json.Decoder(list[RunRow]).decode
+_id = attrgetter("id")
 
 
 class Definitions:
@@ -100,10 +103,8 @@ class Definitions:
 
     def recent(self, tx: Transaction, limit: int) -> dict[str, list[RunRow]]:
         """The newest runs of each definition, oldest first."""
-        found: dict[str, list[RunRow]] = {}
-        for row in starmap(RunRow, tx.fetch(self.sql.recent, {"limit": limit})):
-            found.setdefault(row.definition, []).append(row)
-        return found
+        rows = tx.fetch(self.sql.recent, {"limit": limit})
+        return {name: sorted(_decode_runs(runs), key=_id) for name, runs in rows if runs is not None}
 
     def running(self, tx: Transaction) -> set[str]:
         """The definitions of which a job runs."""

@@ -73,11 +73,13 @@ where j.definition = :name and j.status >= 6 and j.attempt > 0
 order by j.id desc limit :limit
 
 -- name: recent
--- The newest runs of each definition.
-select d.name, j.id, j.status, j.options, j.started_at, j.ended_at
-from main.definitions d cross join lateral (
-    select * from main.jobs where definition = d.name and status >= 6 and attempt > 0 order by id desc limit :limit) j
-order by j.id
+-- The newest runs of each definition, in one text: a listing of thousands has ten times as many runs.
+select d.name, (
+    select json_agg(json_build_array(j.id, j.status, j.options, j.started_at, j.ended_at))::text
+    from (
+        select * from main.jobs where definition = d.name and status >= 6 and attempt > 0
+        order by id desc limit :limit) j)
+from main.definitions d
 
 -- name: running
 select distinct definition from main.jobs where status in (4, 5) and definition is not null
