@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 from tests.life import astray
-from tests.life.processes import LOST_AFTER
 from tests.support import eventually
 
 from jobyard import Retry
 from jobyard.model.instants import from_micros
 
+LOST_AFTER = 2
 TOLERANCE = timedelta(seconds=1)
 
 
@@ -27,7 +27,7 @@ def crowd(site):
     """Two workers with one slot each, two days apart."""
     if site.yard.store.driver.dialect == "sqlite":
         pytest.skip("the clock of the machine is SQLite's own: all processes of a file share it")
-    return [site.worker(prefix=off(days), concurrency=1) for days in (1, -1)]
+    return [site.worker(prefix=off(days), concurrency=1, lost_after=LOST_AFTER) for days in (1, -1)]
 
 
 def now(site):
@@ -51,7 +51,7 @@ def stop(crowd):
 
 def test_nobody_is_lost_and_nothing_is_reclaimed(site, crowd):
     jobs = all_held(site, crowd)
-    until = now(site) + timedelta(seconds=3 * LOST_AFTER)
+    until = now(site) + timedelta(seconds=1.5 * LOST_AFTER)
     eventually(lambda: all(from_micros(worker.heartbeat) > until for worker in site.workers()))
     site.let_go()
 
