@@ -48,15 +48,26 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+_AS_IT_IS = frozenset({type(None), bool, int, str})
+
+
 def json_text(value: Any, *, indent: bool) -> str:
-    return json.dumps(plain(value), indent=2 if indent else None, ensure_ascii=False)
+    text = json.dumps(plain(value), ensure_ascii=False)
+    if not indent:
+        return text
+    # `json` would indent in Python, item by item. Half a surrogate stays what JSON writes for it.
+    return msgspec.json.format(text.encode(errors="backslashreplace"), indent=2).decode()
 
 
 def plain(value: Any) -> Any:
     """The value as JSON has it: instants in ISO form, enums by value, objects by their fields, the rest as text."""
+    if type(value) in _AS_IT_IS:  # nearly all that a long listing has
+        return value
+    if isinstance(value, datetime):
+        return value.isoformat()
     if isinstance(value, Enum):
         return plain(value.value)
-    if value is None or isinstance(value, (bool, int, str)):
+    if isinstance(value, (int, str)):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else None
@@ -75,8 +86,6 @@ def _key(key: Any) -> str:
 def _plain_object(value: Any) -> Any:
     from jobyard.model.traceback import RemoteError, StackTrace
 
-    if isinstance(value, datetime):
-        return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, RemoteError):
