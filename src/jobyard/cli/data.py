@@ -52,11 +52,7 @@ _AS_IT_IS = frozenset({type(None), bool, int, str})
 
 
 def json_text(value: Any, *, indent: bool) -> str:
-    text = json.dumps(plain(value), ensure_ascii=False)
-    if not indent:
-        return text
-    # `json` would indent in Python, item by item. Half a surrogate stays what JSON writes for it.
-    return msgspec.json.format(text.encode(errors="backslashreplace"), indent=2).decode()
+    return json.dumps(plain(value), indent=2 if indent else None, ensure_ascii=False)
 
 
 def plain(value: Any) -> Any:
