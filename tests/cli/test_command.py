@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from tests.cli.support import Jobyard, environment, start
 
-from jobyard import config
+from jobyard import Yard, config
 from jobyard.cli import NOUNS, cli
 from jobyard.cli.failure import translated
 from jobyard.config import SETTINGS
@@ -238,9 +238,9 @@ def test_an_interrupt_is_quiet(jobyard, tmp_path):
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path):
-    code = "from jobyard import Yard\nyard = Yard()\n@yard.task(name='f')\ndef f(n: int): ...\n"
-    (tmp_path / "many.py").write_text(code + "yard.enqueue_many([f.new(n) for n in range(3000)])\n")
-    subprocess.run([sys.executable, "many.py"], cwd=tmp_path, check=True, env=environment())
+    with Yard("sqlite:///jobyard.db") as yard:
+        task = yard.task(name="t")(_nothing).using(title="more than a pipe holds " * 10)
+        yard.enqueue_many([task.new() for _ in range(500)])
 
     running = start("job", "list", "--limit", "0", cwd=tmp_path)
     try:
@@ -253,6 +253,9 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
         running.stderr.close()
 
     assert said == ""
+
+
+def _nothing() -> None: ...
 
 
 def test_no_colour_where_it_is_not_wanted(tmp_path):
