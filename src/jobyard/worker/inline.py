@@ -91,7 +91,7 @@ class InlineWorker(Worker):
                 raise
         return done.result()
 
-    def _pause(self, failures: int) -> None:
+    def _pause(self, what: str, failures: int) -> None:
         """A worker waits until the store is back; a test is told what is the matter."""
         raise self._last_error
 
