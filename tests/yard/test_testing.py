@@ -8,10 +8,13 @@ import logging
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 
 import pytest
 
 from jobyard import Summary, ctx
+from jobyard.errors import StoreBusy
+from jobyard.store import open_store
 from jobyard.testing import enqueued, run_now
 
 variable = contextvars.ContextVar("variable", default="outside")
@@ -129,6 +132,21 @@ def test_a_yard_that_cannot_be_run_says_so(yard, tasks, monkeypatch):
 
     with pytest.raises(OSError, match="refused"):
         run_now(yard)
+
+
+def test_the_error_of_a_store_that_refuses_is_raised(make_yard, url, clock):
+    yard = make_yard(busy_timeout=0.2)
+    other = open_store(url, clock=clock)
+    held = ExitStack()
+
+    @yard.task
+    def hold() -> None:
+        other.jobs.lock(held.enter_context(other.transaction()), job.id)
+
+    job = hold.enqueue()
+    with held, pytest.raises(StoreBusy):
+        run_now(yard)
+    other.close()
 
 
 def test_enqueued_are_the_jobs_that_call_the_task_oldest_first(yard, tasks):
