@@ -57,7 +57,7 @@ def test_kills_at_random_instants_of_a_drain_lose_nothing(site, kills):
         size = site.size("runs")
         worker = site.worker()
         instant = random.randrange(JOBS * 4)  # bytes; all that the first jobs write is a little more
-        eventually(lambda size=size, instant=instant: site.size("runs") - size >= instant, timeout=30)
+        eventually(lambda size=size, instant=instant: site.size("runs") - size >= instant, timeout=120)
         worker.kill()
         with site.yard.store.read() as tx:
             rows = tx.fetch("select id, status, epoch from main.jobs where status in (4, 6)")
@@ -80,7 +80,10 @@ def test_kills_at_random_instants_of_a_drain_lose_nothing(site, kills):
     site.check()
 
 
-@pytest.mark.parametrize("kills", [pytest.param(4, id="4"), pytest.param(40, id="40", marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "kills",
+    [pytest.param(4, id="4"), pytest.param(40, id="40", marks=[pytest.mark.soak, pytest.mark.timeout(900)])],
+)
 def test_work_and_outcome_are_committed_together_or_not_at_all(site, kills):
     """`ctx.finish`: whenever the worker is killed, each entry is booked exactly once."""
     with site.yard.store.transaction() as tx:
@@ -90,7 +93,7 @@ def test_work_and_outcome_are_committed_together_or_not_at_all(site, kills):
         _enqueue(site, "book", kill * count, count)
         worker = site.worker()
         instant = kill * count + random.randrange(count)
-        eventually(lambda instant=instant: len(_booked(site)) >= instant, timeout=30)
+        eventually(lambda instant=instant: len(_booked(site)) >= instant, timeout=120)
         worker.kill()
     _drain(site)
 
@@ -140,6 +143,6 @@ def _booked(site):
 
 def _drain(site):
     worker = site.worker()
-    eventually(lambda: all(status == "succeeded" for (status,) in site.yard.count(by=("status",))), timeout=60)
+    eventually(lambda: all(status == "succeeded" for (status,) in site.yard.count(by=("status",))), timeout=300)
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
