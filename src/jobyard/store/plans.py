@@ -24,7 +24,7 @@ class Query(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """One statement for many rows of parameters; nothing comes back."""
+    """One statement for one or many rows of parameters; nothing comes back, so a driver need not wait for it."""
 
     statement: str
     rows: Sequence[Sequence[Any]]

@@ -83,7 +83,7 @@ class Recurrence:
         Returns:
             The dependencies without a successful build, by job; it must not run.
         """
-        yield Query(self._events.add_starts, {"ids": _text([row.id for row in rows]), "now": now})
+        yield Batch(self._events.add_starts, [(now, _text([row.id for row in rows]))])
         missing: dict[int, list[str]] = {}
         for row in rows:
             if row.options and (options := options_of(row.options)).dependencies:
@@ -206,9 +206,9 @@ class Recurrence:
 
     def _flush(self, work: _Work) -> Plan[None]:
         if work.changed:
-            yield Query(self._definitions.record, {"rows": _text([_recorded(row) for row in work.changed.values()])})
+            yield Batch(self._definitions.record, [(_text([_recorded(row) for row in work.changed.values()]),)])
         if work.options:
-            yield Query(self._jobs.set_options, {"rows": _text(work.options)})
+            yield Batch(self._jobs.set_options, [(_text(work.options),)])
         if work.events:
             yield Batch(self._events.add, work.events)
 

@@ -16,7 +16,7 @@ from jobyard.model.faults import called, cascade_fault, dependency_fault
 from jobyard.model.newjob import accepted_statuses
 from jobyard.model.rows import JobRow
 from jobyard.model.states import CODES, STATUSES, Status, check_transition
-from jobyard.store.plans import Plan, Query
+from jobyard.store.plans import Batch, Plan, Query
 from jobyard.store.sql import Statements
 
 __all__ = ["Released", "Releaser", "end"]
@@ -57,7 +57,7 @@ class Releaser:
                 child: (parent, accepted) for parent, child, accepted in edges if not accepted >> ended[parent] & 1
             }
             if satisfied:
-                yield Query(self._jobs.release, {"rows": _text(sorted(satisfied.items())), "now": now})
+                yield Batch(self._jobs.release, [(_text(sorted(satisfied.items())), now)])
                 done.ready = True
             ended = yield from self._break(broken, ended, now, done)
         return done
