@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sqlite3
 import threading
 import time
 
@@ -17,17 +16,6 @@ from jobyard.model.events import StaleWrite
 
 def run(yard, **options):
     return yard.worker(**{"concurrency": 4, **options}).run_until_idle()
-
-
-def own_connection(yard):
-    """A connection of the user's to the same file."""
-    if yard.store.driver.dialect != "sqlite":
-        pytest.skip("the connection is SQLite's")
-    yard.install()
-    connection = sqlite3.connect(yard.store.location, check_same_thread=False, timeout=20)
-    connection.execute("create table if not exists work (n integer)")
-    connection.commit()
-    return connection
 
 
 def test_log_lines_are_stored_with_serials_levels_and_tracebacks(yard):
@@ -279,15 +267,14 @@ def test_late_words_of_a_lost_run_are_dropped_and_counted(yard):
     assert job.get_log_entries() == []
 
 
-def test_finish_ends_the_job_with_the_users_transaction(yard):
-    connection = own_connection(yard)
+def test_finish_ends_the_job_with_the_users_transaction(yard, connection):
     seen = []
 
     @yard.task
-    def work(n: int) -> str:
-        connection.execute("insert into work values (?)", (n,))
+    def work(word: str) -> str:
+        connection.execute(f"insert into work values ('{word}')")
         ctx.finish("finished", connection=connection)
-        seen.append(connection.in_transaction)
+        seen.append(yard.job(ctx.job.id).status)
         connection.commit()
         return "returned"
 
@@ -295,22 +282,20 @@ def test_finish_ends_the_job_with_the_users_transaction(yard):
     def after(word: str) -> str:
         return word
 
-    job = work.enqueue(1)
+    job = work.enqueue("done")
     dependant = after.enqueue(job)
     summary = run(yard)
 
     assert (job.refresh().status, job.result, dependant.refresh().result) == ("succeeded", "finished", "finished")
-    assert (summary.succeeded, summary.left, seen) == (2, 0, [True])
-    assert connection.execute("select n from work").fetchall() == [(1,)]
-    connection.close()
+    assert (summary.succeeded, summary.left, seen) == (2, 0, ["running"])
+    assert connection.execute("select word from work").fetchall() == [("done",)]
 
 
-def test_after_a_rollback_the_ordinary_outcome_counts(yard):
-    connection = own_connection(yard)
+def test_after_a_rollback_the_ordinary_outcome_counts(yard, connection):
 
     @yard.task
     def work(how: str) -> str:
-        connection.execute("insert into work values (1)")
+        connection.execute("insert into work values ('undone')")
         ctx.finish("finished", connection=connection)
         connection.rollback()
         if how == "raise":
@@ -323,11 +308,9 @@ def test_after_a_rollback_the_ordinary_outcome_counts(yard):
     assert (returned.refresh().result, raised.refresh().status) == ("returned", "failed")
     assert (summary.succeeded, summary.failed) == (1, 1)
     assert connection.execute("select * from work").fetchall() == []
-    connection.close()
 
 
-def test_what_is_raised_after_a_committed_finish_changes_nothing(yard):
-    connection = own_connection(yard)
+def test_what_is_raised_after_a_committed_finish_changes_nothing(yard, connection):
 
     @yard.task
     def work() -> str:
@@ -340,11 +323,9 @@ def test_what_is_raised_after_a_committed_finish_changes_nothing(yard):
 
     assert (job.refresh().status, job.result, job.error) == ("succeeded", "finished", None)
     assert (summary.succeeded, summary.failed) == (1, 0)
-    connection.close()
 
 
-def test_ctx_enqueue_on_the_users_connection(yard):
-    connection = own_connection(yard)
+def test_ctx_enqueue_on_the_users_connection(yard, connection):
 
     @yard.task
     def child() -> int:
@@ -360,7 +341,6 @@ def test_ctx_enqueue_on_the_users_connection(yard):
     run(yard, concurrency=1)
 
     assert [job.result for job in yard.jobs(task=child.name)] == [7]
-    connection.close()
 
 
 def test_outcomes_of_ack_sync_are_stored_before_the_slot_is_free(make_yard):

@@ -1,10 +1,8 @@
 """Jobs of several ops, run by a worker."""
 
-import sqlite3
 import threading
 import time
 
-import pytest
 from tests.support import eventually
 from tests.worker import in_children
 from tests.worker.serving import serving
@@ -207,16 +205,10 @@ def test_a_stopping_worker_hands_the_rest_back(make_yard):
     assert (job.refresh().result, calls, job.attempt) == (1, ["first", "second"], 1)
 
 
-def test_ctx_finish_of_an_op_in_the_middle(yard, tmp_path):
-    if yard.store.driver.dialect != "sqlite":
-        pytest.skip("the connection is SQLite's")
-    connection = sqlite3.connect(yard.store.location, check_same_thread=False, timeout=20)
-    connection.execute("create table done (word text)")
-    connection.commit()
-
+def test_ctx_finish_of_an_op_in_the_middle(yard, connection):
     @yard.task
     def finish(word: str, commit: bool) -> str:
-        connection.execute("insert into done values (?)", (word,))
+        connection.execute(f"insert into work values ('{word}')")
         ctx.finish(f"finished {word}", connection=connection)
         connection.commit() if commit else connection.rollback()
         return f"returned {word}"
@@ -229,8 +221,7 @@ def test_ctx_finish_of_an_op_in_the_middle(yard, tmp_path):
     run(yard)
 
     assert [op.result for op in job.refresh().ops] == ["finished a", "returned b", "finished a, returned b"]
-    assert connection.execute("select word from done").fetchall() == [("a",)]
-    connection.close()
+    assert connection.execute("select word from work").fetchall() == [("a",)]
 
 
 def test_the_run_knows_which_op_it_is_at(yard):
