@@ -323,7 +323,7 @@ class Workflow:
     def _take(self, tx: Transaction, machine: str, queue: str | None, now: int) -> JobRow | None:
         jobs = self._store.jobs
         jobs.promote(tx, now)
-        self._store.control.end_expired(tx, now)
+        self._store.control.end_expired(tx, jobs.ask_expired(tx, now)(), now)
         known = self._store.queues.all(tx)
         wanted = jobs.ready_queues(tx) if queue is None else [queue]
         queues = [name for name in wanted if name not in known or not known[name].paused]

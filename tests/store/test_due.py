@@ -120,7 +120,7 @@ def test_expired_are_those_that_have_not_begun_in_time(store, clock):
     clock.advance(5)
 
     with store.transaction() as tx:
-        effect = store.control.end_expired(tx, store.now())
+        effect = store.control.end_expired(tx, store.jobs.ask_expired(tx, store.now())(), store.now())
 
     assert [row.id for row in effect.ended] == [expired]
     assert [row(store, id).status for id in (expired, begun, later)] == [9, 4, 1]

@@ -7,7 +7,7 @@ why and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -199,10 +199,10 @@ class Control:
             self._event(tx, "finish", row, user, now)
         return effect
 
-    def end_expired(self, tx: Transaction, now: int) -> Effect:
+    def end_expired(self, tx: Transaction, expired: Iterable[JobRow], now: int) -> Effect:
         """Cancel the jobs that have not begun by their `expires`."""
         effect = Effect()
-        for row in self.jobs.expired(tx, now):
+        for row in expired:
             if STATUSES[row.status] not in FINAL:
                 self._event(tx, "cancel", row, None, now, {"why": "expired"})
                 row.error = canceled_fault("not begun by its expires")

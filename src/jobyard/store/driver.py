@@ -35,6 +35,14 @@ class Transaction(Protocol):
     def fetch(self, statement: str, params: Params = ...) -> list[Row]:
         """Run one statement and return all its rows."""
 
+    def ask(self, statement: str, params: Params = ...) -> Callable[[], list[Row]]:
+        """
+        Send one statement; what is returned waits for its rows.
+
+        So statements that do not need each other's rows cost one round trip together. They run in the order in which
+        they were sent, and those that nobody waits for at the latest with the commit; their rows can be had after it.
+        """
+
     def execute(self, statement: str, params: Params = ...) -> int:
         """Run one statement and return how many rows it changed."""
 

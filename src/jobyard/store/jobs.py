@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -139,14 +139,27 @@ class Jobs:
         """Make due jobs ready, at most a few thousand at once; returns how many."""
         return tx.execute(self.sql.promote, {"now": now, "limit": _PROMOTED_AT_ONCE})
 
+    def ask_promote(self, tx: Transaction, now: int) -> None:
+        """`promote`, not waited for."""
+        tx.ask(self.sql.promote, {"now": now, "limit": _PROMOTED_AT_ONCE})
+
     def next_due(self, tx: Transaction) -> int | None:
         """When the next scheduled job is due."""
-        due: int | None = tx.fetch(self.sql.next_due)[0][0]
-        return due
+        return self.ask_next_due(tx)()
+
+    def ask_next_due(self, tx: Transaction) -> Callable[[], int | None]:
+        """`next_due`, not waited for."""
+        rows = tx.ask(self.sql.next_due)
+        return lambda: rows()[0][0]
 
     def ready_queues(self, tx: Transaction) -> list[str]:
         """The queues that have ready jobs."""
-        return [queue for (queue,) in tx.fetch(self.sql.ready_queues)]
+        return self.ask_ready_queues(tx)()
+
+    def ask_ready_queues(self, tx: Transaction) -> Callable[[], list[str]]:
+        """`ready_queues`, not waited for."""
+        rows = tx.ask(self.sql.ready_queues)
+        return lambda: [queue for (queue,) in rows()]
 
     def any_ready(self, tx: Transaction, queues: Iterable[str], tasks: str) -> bool:
         """Whether there is a job to claim; *tasks* is a JSON list of names."""
@@ -249,9 +262,10 @@ class Jobs:
     def held_by(self, tx: Transaction, worker: int) -> list[JobRow]:
         return [JobRow(*row) for row in tx.fetch(self.sql.held_by, {"worker": worker})]
 
-    def expired(self, tx: Transaction, now: int) -> list[JobRow]:
-        """Jobs that have not begun by their `expires`."""
-        return [JobRow(*row) for row in tx.fetch(self.sql.expired, {"now": now, "limit": _PROMOTED_AT_ONCE})]
+    def ask_expired(self, tx: Transaction, now: int) -> Callable[[], list[JobRow]]:
+        """Jobs that have not begun by their `expires`; not waited for."""
+        rows = tx.ask(self.sql.expired, {"now": now, "limit": _PROMOTED_AT_ONCE})
+        return lambda: [JobRow(*row) for row in rows()]
 
     def unique_holder(self, tx: Transaction, key: str) -> JobRow | None:
         rows = tx.fetch(self.sql.unique_holder, {"unique_key": key})

@@ -6,7 +6,7 @@ A job that `start` gave to a machine has no worker: machine, heartbeat and epoch
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from jobyard.errors import UnknownMachine
@@ -41,8 +41,12 @@ class Machines:
         return [_machine(row) for row in tx.fetch(self._sql.list)]
 
     def find(self, tx: Transaction, name: str) -> MachineRow | None:
-        rows = tx.fetch(self._sql.get, {"name": name})
-        return _machine(rows[0]) if rows else None
+        return self.ask(tx, name)()
+
+    def ask(self, tx: Transaction, name: str) -> Callable[[], MachineRow | None]:
+        """`find`, not waited for."""
+        rows = tx.ask(self._sql.get, {"name": name})
+        return lambda: next(map(_machine, rows()), None)
 
     def get(self, tx: Transaction, name: str) -> MachineRow:
         """The machine. Raises `UnknownMachine`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -31,14 +33,37 @@ def queue_of(row: Row) -> Queue:
     return Queue(name, bool(paused), bool(drained), priority, policy, timeout, aging)
 
 
+class _Coming(Mapping[str, Queue]):
+    """The queues, whose rows are waited for when one is looked up."""
+
+    def __init__(self, rows: Callable[[], list[Row]]) -> None:
+        self._rows = rows
+
+    @cached_property
+    def _queues(self) -> dict[str, Queue]:
+        return {row[0]: queue_of(row) for row in self._rows()}
+
+    def __getitem__(self, name: str) -> Queue:
+        return self._queues[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self._queues.get(name, default)  # looked up for each job
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._queues)
+
+    def __len__(self) -> int:
+        return len(self._queues)
+
+
 class Queues:
     """Reads and writes queues within a transaction."""
 
     def __init__(self, sql: Statements) -> None:
         self.sql = sql
 
-    def all(self, tx: Transaction) -> dict[str, Queue]:
-        return {row[0]: queue_of(row) for row in tx.fetch(self.sql.list)}
+    def all(self, tx: Transaction) -> Mapping[str, Queue]:
+        return _Coming(tx.ask(self.sql.list))
 
     def get(self, tx: Transaction, name: str) -> Queue:
         """The queue; one with the defaults if nothing is known of the name."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from jobyard.model.rows import JobRow
@@ -33,7 +34,12 @@ class Requests:
         return id
 
     def open_for(self, tx: Transaction, worker: int) -> list[Request]:
-        return [Request(*row) for row in tx.fetch(self._sql.open_for, {"worker": worker})]
+        return self.ask_open_for(tx, worker)()
+
+    def ask_open_for(self, tx: Transaction, worker: int) -> Callable[[], list[Request]]:
+        """`open_for`, not waited for."""
+        rows = tx.ask(self._sql.open_for, {"worker": worker})
+        return lambda: [Request(*row) for row in rows()]
 
     def answer(self, tx: Transaction, id: int, answer: str | None, now: int) -> None:
         tx.execute(self._sql.answer, {"id": id, "answer": answer, "now": now})

@@ -6,7 +6,7 @@ Every write names job and epoch. What finds the epoch stale changes nothing, is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -63,7 +63,7 @@ class Settlement(msgspec.Struct):
 
 
 def settle(
-    tx: Transaction, jobs: Jobs, items: Sequence[Settled], queues: dict[str, Queue], worker: str, now: int
+    tx: Transaction, jobs: Jobs, items: Sequence[Settled], queues: Mapping[str, Queue], worker: str, now: int
 ) -> Settlement:
     """Write a batch of outcomes, at most one an attempt."""
     result = Settlement()
@@ -160,7 +160,7 @@ def _without_committed(tx: Transaction, jobs: Jobs, items: Sequence[Settled], re
     return left
 
 
-def _advance(tx: Transaction, jobs: Jobs, item: Settled, queues: dict[str, Queue], now: int) -> bool:
+def _advance(tx: Transaction, jobs: Jobs, item: Settled, queues: Mapping[str, Queue], now: int) -> bool:
     row = item.row
     item.ops = ops = jobs.ops(tx, [row.id])[row.id]  # their priorities may have been changed meanwhile
     left = ops[item.outcome.op + 1 :]
@@ -235,7 +235,7 @@ def _give_back(
     tx: Transaction,
     jobs: Jobs,
     items: Sequence[Settled],
-    queues: dict[str, Queue],
+    queues: Mapping[str, Queue],
     worker: str,
     result: Settlement,
     now: int,
@@ -246,7 +246,7 @@ def _give_back(
     result.ready = result.ready or any(item.decision.status is Status.QUEUED for item in done)
 
 
-def _back_row(item: Settled, queues: dict[str, Queue], now: int) -> GiveBack:
+def _back_row(item: Settled, queues: Mapping[str, Queue], now: int) -> GiveBack:
     row, decision = item.row, item.decision
     status, due, new_rank = decision.status, row.due, row.rank
     if decision.delay is not None:
@@ -294,6 +294,6 @@ def _write_op(tx: Transaction, jobs: Jobs, item: Settled, now: int) -> None:
     jobs.change_op(tx, op)
 
 
-def _aging(row: JobRow, queues: dict[str, Queue]) -> float | None:
+def _aging(row: JobRow, queues: Mapping[str, Queue]) -> float | None:
     queue = queues.get(row.queue)
     return queue.aging if queue else None

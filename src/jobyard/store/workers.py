@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -60,9 +60,10 @@ class Workers:
         """Renew the heartbeat. False: this incarnation was declared lost."""
         return tx.execute(self._sql.beat, {"id": id, "state": state, "now": now}) == 1
 
-    def hold(self, tx: Transaction, id: int) -> bool:
-        """Whether this incarnation is alive, and stays so until the transaction ends."""
-        return bool(tx.fetch(self._sql.hold, {"id": id}))
+    def ask_hold(self, tx: Transaction, id: int) -> Callable[[], bool]:
+        """Whether this incarnation is alive, and stays so until the transaction ends; not waited for."""
+        rows = tx.ask(self._sql.hold, {"id": id})
+        return lambda: bool(rows())
 
     def end(self, tx: Transaction, id: int, state: str, now: int, *, before: int | None = None) -> bool:
         """

@@ -121,7 +121,7 @@ class Claimer:
         self._settling = Settling(store, ledger, name)
         self._recent: set[str] = set()
         self._asked: set[int] = set()
-        self._known_queues: dict[str, Queue] = {}
+        self._known_queues: Mapping[str, Queue] = {}
         self._in_doubt = False
         """Whether the last turn failed."""
 
@@ -196,15 +196,18 @@ class Claimer:
 
     def _act(self, tx: Transaction, turn: Turn, now: int) -> None:
         self._known_queues = self._store.queues.all(tx)
+        requests = self._store.requests.ask_open_for(tx, self.id)
+        alive = self._store.workers.ask_hold(tx, self.id)
+        machine = self._station.ask(tx)
         self._record(tx, turn, now)
         self._settling.settle(tx, turn, self._known_queues, now)
         if self._in_doubt:
             self._return_unknown(tx, turn, now)
-        self._read_requests(tx, turn, now)
-        turn.lost = not self._store.workers.hold(tx, self.id)
-        if self._station.takes_jobs(tx, now) and self.claiming and not turn.lost:
-            self._claim(tx, turn, now)
-        turn.next_due = self._store.jobs.next_due(tx)
+        if self.claiming:
+            self._claim(tx, turn, now, lambda: self._station.takes_jobs(tx, machine(), now) and alive())
+        self._sort_requests(tx, turn, requests(), now)
+        turn.lost = not alive()
+        turn.next_due = self._store.jobs.ask_next_due(tx)
 
     def _return_unknown(self, tx: Transaction, turn: Turn, now: int) -> None:
         """A commit that failed may have been carried out: jobs claimed by it are this worker's without its knowing."""
@@ -238,22 +241,24 @@ class Claimer:
         elif (held := self._ledger.get(message.id, message.epoch)) is not None:
             self._store.requests.keep_stack(tx, held.row, message.stack, now)
 
-    def _read_requests(self, tx: Transaction, turn: Turn, now: int) -> None:
-        for request in self._store.requests.open_for(tx, self.id):
+    def _sort_requests(self, tx: Transaction, turn: Turn, requests: Iterable[Request], now: int) -> None:
+        for request in requests:
             if request.kind != "stack" or self._ledger.get(request.job, request.epoch) is None:
                 self._store.requests.answer(tx, request.id, None, now)
             if request.id not in self._asked:
                 turn.requests.append(request)
 
-    def _claim(self, tx: Transaction, turn: Turn, now: int) -> None:
+    def _claim(self, tx: Transaction, turn: Turn, now: int, may_claim: Callable[[], bool]) -> None:
         jobs = self._store.jobs
-        jobs.promote(tx, now)
-        effect = self._store.control.end_expired(tx, now)
+        jobs.ask_promote(tx, now)
+        expired = jobs.ask_expired(tx, now)
+        ready_queues = jobs.ask_ready_queues(tx)
+        effect = self._store.control.end_expired(tx, expired(), now)
         turn.ready = turn.ready or effect.ready
         turn.ended += effect.ended
-        if not turn.wanted:
+        if not may_claim() or not turn.wanted:
             return
-        queues = self._queues if self._queues is not None else jobs.ready_queues(tx)
+        queues = self._queues if self._queues is not None else ready_queues()
         open_queues = [name for name in queues if name not in self._known_queues or not self._known_queues[name].paused]
         if not open_queues:
             return

@@ -51,7 +51,7 @@ class Settling:
             for item in items:
                 if item.row.op_count > 1:
                     turn.remember(item.row)
-            done = settle(tx, self._store.jobs, items, dict(queues), self._name, now)
+            done = settle(tx, self._store.jobs, items, queues, self._name, now)
             turn.settlements.append(done)
             turn.ready = turn.ready or done.ready or bool(done.committed)
             items = [self._canceled(item) for item in done.canceling] + self._go_on(tx, done, turn)

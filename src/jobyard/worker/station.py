@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from jobyard.model.machine import MachineState
 from jobyard.store import Store
 from jobyard.store.driver import Transaction
+from jobyard.store.machines import MachineRow
 
 __all__ = ["Station"]
 
@@ -28,9 +30,12 @@ class Station:
     def beat(self, tx: Transaction, now: int) -> None:
         self._store.machines.beat(tx, self.name, now)
 
-    def takes_jobs(self, tx: Transaction, now: int) -> bool:
+    def ask(self, tx: Transaction) -> Callable[[], MachineRow | None]:
+        """The machine, not waited for."""
+        return self._store.machines.ask(tx, self.name)
+
+    def takes_jobs(self, tx: Transaction, machine: MachineRow | None, now: int) -> bool:
         """Whether the machine is online. One that is quiescing goes offline here, once nothing runs on it."""
-        machine = self._store.machines.find(tx, self.name)
         if machine is None:
             return True
         state = machine.state

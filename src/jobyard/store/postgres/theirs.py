@@ -7,7 +7,7 @@ Rule 2: it is on the same server and schema, which is asked once for each connec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -85,6 +85,10 @@ class _Psycopg:
     def fetch(self, statement: str, params: Params = {}) -> list[Row]:  # noqa: B006 - never changed
         cursor = self._run(statement, params)
         return cursor.fetchall() if cursor.description else []
+
+    def ask(self, statement: str, params: Params = {}) -> Callable[[], list[Row]]:  # noqa: B006 - never changed
+        rows = self.fetch(statement, params)
+        return lambda: rows
 
     def execute(self, statement: str, params: Params = {}) -> int:  # noqa: B006 - never changed
         return self._run(statement, params).rowcount

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -24,8 +25,8 @@ class PostgresTransaction:
     """
     An open transaction on a connection, in pipeline mode.
 
-    It begins with its first statement, in the same message. A batch is not waited for: its errors come with the next
-    statement that is, or with the commit.
+    It begins with its first statement, in the same message. A batch is not waited for, nor is a statement before its
+    rows are asked for: their errors come with the next statement that is, or with the commit.
 
     Args:
         begin: what opens it; the last of these gives the server's number for it, unless it is read-only.
@@ -43,14 +44,28 @@ class PostgresTransaction:
         self.number: int | None = None
         """By which the server can be asked what became of it; None if it has not said."""
         self.begun = False
+        self._asked = self._answered = 0
+        """How many statements with rows were sent, and how many of them were waited for."""
         self.actions: list[Callable[[], None]] = []
 
     def fetch(self, statement: str, params: Params = {}) -> list[Row]:  # noqa: B006 - never changed
-        cursor = self._answered(statement, params)
-        return cursor.fetchall() if cursor.rownumber is not None else []
+        return self.ask(statement, params)()
+
+    def ask(self, statement: str, params: Params = {}) -> Callable[[], list[Row]]:  # noqa: B006 - never changed
+        cursor = self._sent(statement, params)
+        number = self._asked
+
+        @cache
+        def rows() -> list[Row]:
+            self._wait_for(number)
+            return cursor.fetchall() if cursor.rownumber is not None else []
+
+        return rows
 
     def execute(self, statement: str, params: Params = {}) -> int:  # noqa: B006 - never changed
-        return self._answered(statement, params).rowcount
+        cursor = self._sent(statement, params)
+        self._wait_for(self._asked)
+        return cursor.rowcount
 
     def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         text, _ = numbered(statement, self._schema)
@@ -67,6 +82,7 @@ class PostgresTransaction:
                 self._execute("commit")
             with self._watch.over(self._connection):
                 self._mode.close()  # the one round trip of it
+            self._answered = self._asked
         except psycopg.Error:
             self._let_go()
             raise
@@ -87,18 +103,24 @@ class PostgresTransaction:
                 self._connection.execute("rollback")
                 self._connection.forget()
 
-    def _answered(self, statement: str, params: Params) -> RawCursor[Row]:
+    def _sent(self, statement: str, params: Params) -> RawCursor[Row]:
         text, names = numbered(statement, self._schema)
-        cursor = self._send(text, [params[name] for name in names])
+        self._asked += 1
+        return self._send(text, [params[name] for name in names])
+
+    def _wait_for(self, number: int) -> None:
+        """Until the statement of this number, and all that were sent, have been answered."""
+        if number <= self._answered:
+            return
         try:
             with self._watch.over(self._connection):
                 self._pipeline.sync()
+            self._answered = self._asked
             if self._opening is not None and self._opening.description:
                 [(self.number, *_)] = self._opening.fetchall()
                 self._opening = None
         except psycopg.Error as error:
             raise translated(error, self._location) from error
-        return cursor
 
     def _send(self, text: str, params: Sequence[Any]) -> RawCursor[Row]:
         try:

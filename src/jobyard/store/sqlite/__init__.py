@@ -61,6 +61,10 @@ class SqliteTransaction:
         except sqlite3.Error as error:
             raise translated(error, self._location) from error
 
+    def ask(self, statement: str, params: Params = {}) -> Callable[[], list[Row]]:  # noqa: B006 - never changed
+        rows = self.fetch(statement, params)
+        return lambda: rows
+
     def execute(self, statement: str, params: Params = {}) -> int:  # noqa: B006 - never changed
         try:
             return self._cursor().execute(statement, params).rowcount
