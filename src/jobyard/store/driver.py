@@ -98,7 +98,14 @@ class Driver(Protocol):
     def read(self) -> AbstractContextManager[Transaction]:
         """A short read transaction: every statement in it sees the same state."""
 
-    def notify(self, *, everywhere: bool, asked: bool = False, queues: Collection[str] | None = None) -> None:
+    def notify(
+        self,
+        *,
+        everywhere: bool,
+        asked: bool = False,
+        queues: Collection[str] | None = None,
+        by: Callable[[], None] | None = None,
+    ) -> None:
         """
         Say that something was committed. Call it after the commit; it raises nothing.
 
@@ -108,6 +115,7 @@ class Driver(Protocol):
             everywhere: there is work for an idle worker.
             asked: there is a request to a worker, which may be busy.
             queues: those in which the work is, if that is known.
+            by: the listener that says so and need not be called.
         """
 
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]:

@@ -255,6 +255,7 @@ class Claimer:
         ready_queues = jobs.ask_ready_queues(tx)
         effect = self._store.control.end_expired(tx, expired(), now)
         turn.ready = turn.ready or effect.ready
+        turn.again = effect.ready
         turn.ended += effect.ended
         if not may_claim() or not turn.wanted:
             return
@@ -267,8 +268,10 @@ class Claimer:
         turn.seconds = time.perf_counter() - began
         if rows:
             turn.claimed = self._ledger.claimed(tx, rows, self._known_queues, time.monotonic())
+            settled = len(turn.settlements)
             self._return_suspects(tx, turn, now)
             self._fail_incomplete(tx, turn, now)
+            turn.again = turn.again or any(settlement.ready for settlement in turn.settlements[settled:])
 
     def _known(self) -> str:
         """The names of the tasks as the store takes them; more may be registered while the worker runs."""
@@ -320,7 +323,7 @@ class Claimer:
             elif isinstance(message, Died):
                 self._emitter.emit(ChildDied(self._name, message.pid, message.how, tuple(message.jobs)))
         if turn.ended or turn.ready or any(settlement.done for settlement in turn.settlements):
-            self._store.driver.notify(everywhere=turn.ready and not turn.full)
+            self._store.driver.notify(everywhere=turn.ready and not turn.full, by=self._inbox.wake)
         for enqueue in turn.enqueues:
             self._enqueue(enqueue)
 

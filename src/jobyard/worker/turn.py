@@ -40,6 +40,8 @@ class Turn:
     next_due: Callable[[], int | None] = lambda: None
     ready: bool = False
     wanted: int = 0
+    again: bool = False
+    """Jobs became ready after the claim."""
     lost: bool = False
     """Others think that this worker is dead: it may claim nothing."""
     _before: list[tuple[JobRow, JobRow]] = field(default_factory=list)

@@ -244,9 +244,9 @@ class Worker:
                     continue
                 next_due = turn.next_due()
                 heed = Heed.JOBS if turn.wanted > len(turn.claimed) else Heed.REQUESTS
-                if turn.full:
+                if turn.full or turn.again:
                     self._inbox.wake()
-                elif until_idle and not (turn.claimed or turn.ready or self._ledger or turn.enqueues or turn.lost):
+                elif until_idle and not (turn.claimed or self._ledger or turn.enqueues or turn.lost):
                     return
                 continue
             self._take_late_back()

@@ -123,9 +123,16 @@ class PostgresDriver:
     def read(self) -> AbstractContextManager[PostgresTransaction]:
         return self._transaction(self._read)
 
-    def notify(self, *, everywhere: bool, asked: bool = False, queues: Collection[str] | None = None) -> None:
+    def notify(
+        self,
+        *,
+        everywhere: bool,
+        asked: bool = False,
+        queues: Collection[str] | None = None,
+        by: Callable[[], None] | None = None,
+    ) -> None:
         self._forget_the_parents()
-        self._listener.tell()
+        self._listener.tell(by)
         if self.notifies:
             self._wake(Heed.REQUESTS if asked else Heed.JOBS if everywhere else Heed.ANYTHING, queues)
 

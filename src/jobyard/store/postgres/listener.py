@@ -67,10 +67,11 @@ class Listener:
                 self._thread.start()
         return lambda: self._forget(callback)
 
-    def tell(self) -> None:
-        """Call all listeners of this process."""
+    def tell(self, by: Callable[[], None] | None = None) -> None:
+        """Call all listeners of this process but the one that says so."""
         for callback in self._callbacks:
-            callback()
+            if callback != by:
+                callback()
 
     def close(self) -> None:
         with self._lock:

@@ -192,8 +192,15 @@ class SqliteDriver:
         else:
             reader.close()
 
-    def notify(self, *, everywhere: bool, asked: bool = False, queues: Collection[str] | None = None) -> None:
-        self._wake.notify(everywhere=everywhere or asked)
+    def notify(
+        self,
+        *,
+        everywhere: bool,
+        asked: bool = False,
+        queues: Collection[str] | None = None,
+        by: Callable[[], None] | None = None,
+    ) -> None:
+        self._wake.notify(everywhere=everywhere or asked, by=by)
 
     def listen(self, callback: Callable[[], None]) -> Callable[[], None]:
         return self._wake.listen(callback)

@@ -54,9 +54,10 @@ class Wake:
                 self._thread.start()
         return lambda: self._forget(callback)
 
-    def notify(self, *, everywhere: bool) -> None:
+    def notify(self, *, everywhere: bool, by: Callable[[], None] | None = None) -> None:
         for callback in self._callbacks:
-            callback()
+            if callback != by:
+                callback()
         if everywhere:
             self._send()
 
