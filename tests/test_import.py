@@ -52,6 +52,7 @@ OURS = {
     "jobyard.model.traceback",
     "jobyard.model.why",
     "jobyard.store.builds",
+    "jobyard.store.cleanups",
     "jobyard.store.control",
     "jobyard.store.machines",
     "jobyard.store.postgres",

@@ -8,35 +8,20 @@ one who deletes the build calls it again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
-from jobyard.errors import PreconditionFailed
 from jobyard.model.codec import Codec
 from jobyard.model.states import CODES
 from jobyard.model.text import escape
 from jobyard.store import Store
-from jobyard.store.jobs import json_text
-from jobyard.store.sql import statements
+from jobyard.store.cleanups import Cleanup
 from jobyard.task import Registry, Task
 
 __all__ = ["clean_up", "clean_up_old", "delete_build"]
 
 _log = logging.getLogger("jobyard")
-_GIVEN_UP = 3600 * 1_000_000
-"""After this a clean-up that was begun and never ended is called again: its process died."""
-
-
-class _Cleanup(NamedTuple):
-    """A build that has a clean-up."""
-
-    job: int
-    cleanup: str
-    cleanup_at: int | None
-    cleanup_error: str | None
-    task: str
-    result: str | None
-    status: int
+_AT_MOST = 100
+"""Clean-ups that one prune calls."""
 
 
 def delete_build(store: Store, tasks: Registry, codec: Codec, id: int, user: str | None) -> None:
@@ -61,63 +46,42 @@ def clean_up(store: Store, tasks: Registry, codec: Codec, id: int) -> None:
         PreconditionFailed: somebody calls it just now.
         Exception: what it raised, after the build was marked.
     """
-    found = _cleanups(store, [id])
-    if not found:
-        return
-    each = found[0]
-    if each.status == CODES["succeeded"]:
-        task = tasks.get(each.cleanup)
-        _begin(store, each)
-        try:
-            _call(task, _result(tasks, codec, each))
-        except Exception as error:
-            _mark(store, "fail_cleanup", {"job": id, "error": escape(f"{type(error).__name__}: {error}")})
-            raise
-    _mark(store, "end_cleanup", {"job": id})
-
-
-def clean_up_old(store: Store, tasks: Registry, codec: Codec, *, keep: float, keep_failed: float, now: int) -> int:
-    """Clean up what a prune would delete next, as far as the tasks are known here; returns how many builds."""
-    sql = statements(store.driver.dialect, "builds")
-    before = {"usual": now - round(keep * 1_000_000), "failed": now - round(keep_failed * 1_000_000), "now": now}
     with store.read() as tx:
-        rows = tx.fetch(sql.old_to_clean_up, {**before, "limit": 100})
-    done = 0
-    for id, cleanup in rows:
-        if cleanup not in tasks:
+        cleanup = store.cleanups.get(tx, id)
+    if cleanup is None:
+        return
+    if cleanup.status == CODES["succeeded"]:
+        task = tasks.get(cleanup.function)
+        with store.transaction() as tx:
+            store.cleanups.begin(tx, cleanup, store.now())
+        try:
+            _call(task, _result(tasks, codec, cleanup))
+        except Exception as error:
+            with store.transaction() as tx:
+                store.cleanups.fail(tx, id, escape(f"{type(error).__name__}: {error}"))
+            raise
+    with store.transaction() as tx:
+        store.cleanups.end(tx, id)
+
+
+def clean_up_old(store: Store, tasks: Registry, codec: Codec, *, keep: float, keep_failed: float, now: int) -> None:
+    """Clean up what a prune would delete next, as far as the tasks are known here."""
+    usual, failed = now - round(keep * 1_000_000), now - round(keep_failed * 1_000_000)
+    with store.read() as tx:
+        old = store.cleanups.old(tx, usual=usual, failed=failed, now=now, limit=_AT_MOST)
+    for id, function in old:
+        if function not in tasks:
             continue
         try:
             clean_up(store, tasks, codec, id)
-            done += 1
         except Exception as error:
-            _log.warning("the clean-up %s of build %d failed, and is repeated later: %s", cleanup, id, error)
-    return done
+            _log.warning("the clean-up %s of build %d failed, and is repeated later: %s", function, id, error)
 
 
-def _cleanups(store: Store, ids: Iterable[int]) -> list[_Cleanup]:
-    sql = statements(store.driver.dialect, "builds")
-    with store.read() as tx:
-        return [_Cleanup(*row) for row in tx.fetch(sql.to_clean_up, {"jobs": json_text(list(ids))})]
-
-
-def _begin(store: Store, each: _Cleanup) -> None:
-    sql, now = statements(store.driver.dialect, "builds"), store.now()
-    with store.transaction() as tx:
-        begun = tx.fetch(sql.begin_cleanup, {"job": each.job, "now": now, "before": now - _GIVEN_UP})
-    if not begun:
-        msg = f"build {each.job} is being cleaned up by {each.cleanup} just now"
-        raise PreconditionFailed(msg)
-
-
-def _mark(store: Store, statement: str, values: dict[str, Any]) -> None:
-    with store.transaction() as tx:
-        tx.execute(getattr(statements(store.driver.dialect, "builds"), statement), values)
-
-
-def _result(tasks: Registry, codec: Codec, each: _Cleanup) -> Any:
-    if each.task in tasks:
-        return codec.decode_result(tasks.get(each.task).signature, each.result)
-    return codec.decode_any(each.result)
+def _result(tasks: Registry, codec: Codec, cleanup: Cleanup) -> Any:
+    if cleanup.task in tasks:
+        return codec.decode_result(tasks.get(cleanup.task).signature, cleanup.result)
+    return codec.decode_any(cleanup.result)
 
 
 def _call(task: Task[..., Any], result: Any) -> None:

@@ -25,6 +25,7 @@ from jobyard.store.sql import statements
 
 if TYPE_CHECKING:
     from jobyard.store.builds import Builds
+    from jobyard.store.cleanups import Cleanups
     from jobyard.store.control import Control
     from jobyard.store.events import Events
     from jobyard.store.files import Files
@@ -119,6 +120,12 @@ class Store:
 
         dialect = self.driver.dialect
         return Builds(statements(dialect, "builds"), dialect, self.jobs, self.definitions, self.queues, self.records)
+
+    @cached_property
+    def cleanups(self) -> Cleanups:
+        from jobyard.store.cleanups import Cleanups
+
+        return Cleanups(statements(self.driver.dialect, "builds"))
 
     @cached_property
     def reclaimer(self) -> Reclaimer:

@@ -3,23 +3,17 @@ insert into main.builds (job, recipe, config, dependency_builds, cleanup)
 select * from unnest(
     :job::bigint[], :recipe::text[], :config::text[], :dependency_builds::text[], :cleanup::text[])
 
--- name: get
-select recipe, config, dependency_builds, cleanup, cleanup_at, cleanup_error from main.builds where job = :job
-
 -- name: pin
 update main.builds set dependency_builds = :dependency_builds where job = :job
 
--- name: to_clean_up
--- Of these jobs those that have a clean-up, with the result to call it with, and the task by whose annotations that is
--- read: none for one that was returned by hand.
-select
-    b.job, b.cleanup, b.cleanup_at, b.cleanup_error,
-    case when j.worker is null and b.config is not null then '' else j.task end, j.result, j.status
+-- name: get_cleanup
+-- With the result to call it with, and the task by whose annotations that is read: none for one that was returned by
+-- hand.
+select b.job, b.cleanup, case when j.worker is null and b.config is not null then '' else j.task end, j.result, j.status
 from main.builds b join main.jobs j on j.id = b.job
-where b.job = any(array(select id::bigint from json_array_elements_text(:jobs::json) as id))
-    and b.cleanup is not null order by b.job
+where b.job = :job and b.cleanup is not null
 
--- name: old_to_clean_up
+-- name: old_cleanups
 -- What is old enough to be pruned, but for its clean-up; those first that did not fail before.
 select b.job, b.cleanup
 from main.builds b join main.jobs j on j.id = b.job left join main.definitions d on d.name = j.definition
