@@ -71,10 +71,6 @@ class Records:
         values = {"job": id, "serial": max(0, min(newer_than or 0, LARGEST)), "limit": limit or _ALL}
         return [_entry(row) for row in tx.fetch(self._log.newer_than, values)]
 
-    def last_log(self, tx: Transaction, id: int, limit: int) -> list[LogEntry]:
-        """The last entries, in order."""
-        return [_entry(row) for row in reversed(tx.fetch(self._log.last, {"job": id, "limit": limit}))]
-
     def progress(self, tx: Transaction, id: int) -> list[ProgressReport]:
         """The newest figures of each group, a group before those below it."""
         return sorted(_reports(tx.fetch(self._progress.of, {"job": id})), key=_group)

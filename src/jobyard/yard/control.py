@@ -42,7 +42,6 @@ class JobControl:
         self._tasks = tasks
         self._codec = codec
         self._user = user
-        self._worker_names: dict[int, tuple[str, str]] = {}
 
     @property
     def identity(self) -> object:

@@ -21,9 +21,6 @@ where d.child = :child order by d.parent
 select j.id from main.jobs j join main.dependencies d on d.parent = j.id
 where d.child = :child order by j.id for share of j
 
--- name: children
-select child, accepted, open from main.dependencies where parent = :parent order by child
-
 -- name: strays
 -- Open edges whose parent has ended: made by a caller's transaction that overlapped the end of the parent.
 select d.parent, j.status from main.dependencies d join main.jobs j on j.id = d.parent

@@ -8,10 +8,6 @@ select * from unnest(
 select job, serial, op, at, level, logger, message, traceback, data, id from main.log
 where job = :job and serial > :serial order by serial limit :limit
 
--- name: last
-select job, serial, op, at, level, logger, message, traceback, data, id from main.log
-where job = :job order by serial desc limit :limit
-
 -- name: delete_of
 delete from main.log where job = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
 

@@ -18,9 +18,6 @@ where d.child = :child order by d.parent
 -- Differs from PostgreSQL, where the parents must be kept from ending: here the transaction is the only writer.
 select parent from dependencies where child = :child order by parent
 
--- name: children
-select child, accepted, open from dependencies where parent = :parent order by child
-
 -- name: strays
 -- Open edges whose parent has ended: made by a caller's transaction that overlapped the end of the parent.
 select d.parent, j.status from dependencies d join jobs j on j.id = d.parent

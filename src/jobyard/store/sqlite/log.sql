@@ -6,10 +6,6 @@ values (:job, :serial, :op, :at, :level, :logger, :message, :traceback, :data)
 select job, serial, op, at, level, logger, message, traceback, data, id from log
 where job = :job and serial > :serial order by serial limit :limit
 
--- name: last
-select job, serial, op, at, level, logger, message, traceback, data, id from log
-where job = :job order by serial desc limit :limit
-
 -- name: delete_of
 delete from log where job in (select value from json_each(:ids))
 
