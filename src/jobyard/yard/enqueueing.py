@@ -17,8 +17,6 @@ from jobyard.store.plans import arun, run
 
 __all__ = ["Enqueuer", "check_new"]
 
-"""Workers are told of scheduled jobs too: those that sleep until the next due one must know of an earlier one."""
-
 
 class Enqueuer:
     """
