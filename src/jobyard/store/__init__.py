@@ -40,7 +40,7 @@ __all__ = ["Store", "TimeSource", "open_store"]
 _NOUNS = ("jobs", "dependencies", "queues", "definitions", "builds", "events", "workers")
 """What the end of a job may touch."""
 _DUE = frozenset({CODES["queued"], CODES["scheduled"]})
-"""The statuses that workers are told of: scheduled too, as who sleeps until the next due must know of an earlier one."""
+"""The statuses that workers are told of: scheduled too, for who sleeps until the next due must know of an earlier."""
 
 
 class TimeSource(Protocol):
