@@ -212,6 +212,8 @@ def test_a_copy_into_a_store_that_is_not_empty_is_refused(filled, other, words, 
         ("sqlite:////nowhere/at/all/jobyard.db", 1, "/nowhere/at/all"),
         ("postgresql://postgres@127.0.0.1:1/postgres", 1, "127.0.0.1"),
         ("postgresql://postgres@127.0.0.1:1/postgres?schema=Bad-Name", 2, "schema='Bad-Name' is no name"),
+        ("postgresql://postgres@127.0.0.1:1/postgres?shcema=a", 2, 'invalid URI query parameter: "shcema"'),
+        ("postgresql:/postgres", 2, "or postgresql://user@host/database"),
     ],
 )
 def test_a_copy_to_where_no_store_can_be_is_one_line(jobyard, url, code, said):
@@ -220,6 +222,22 @@ def test_a_copy_to_where_no_store_can_be_is_one_line(jobyard, url, code, said):
     assert refused.exit_code == code
     assert said in refused.stderr
     assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("wrong", ["?schema=Bad-Name&", "?notify=never&", "?shcema=a&"])
+def test_what_is_said_of_a_wrong_url_has_no_password(bare, wrong):
+    refused = bare("--url", f"postgresql://me:hush1@host/database{wrong}password=hush2", "db", "status")
+
+    assert refused.exit_code == 2
+    assert "host/database" in refused.stderr
+    assert "hush" not in refused.stderr
+
+
+def test_a_url_may_name_a_socket_in_place_of_a_host(tmp_path):
+    refused = Jobyard(f"postgresql:///postgres?host={tmp_path}")("db", "status")
+
+    assert refused.exit_code == 1
+    assert f"{tmp_path}/.s.PGSQL.5432" in refused.stderr
 
 
 def test_a_store_is_not_copied_into_itself(filled):

@@ -10,6 +10,7 @@ from tests.store.acts import act, add_worker, claim, end, new, put, status
 from jobyard.errors import StoreUnavailable
 from jobyard.store import open_store
 from jobyard.store.filters import JobFilter, find_jobs
+from jobyard.store.invariants import check_invariants
 from jobyard.store.postgres.roles import roles_sql
 
 ROLES = ["owner", "worker", "enqueue", "read"]
@@ -93,6 +94,7 @@ def test_a_reader_reads(as_role, store):
     put(store)
 
     assert found(reader) == 1
+    assert check_invariants(reader, now=reader.now(), lost_after=30, max_crashes=3) == []
     refused(reader, "insert into main.jobs (id) values (1)")
     refused(reader, "update main.jobs set status = 9")
 

@@ -20,9 +20,14 @@ __all__ = ["command"]
 
 _SHOWN: dict[str, Callable[[Any], str]] = {
     "clock": lambda micros: format.instant(from_micros(micros)),
+    "clock_difference": lambda seconds: f"{'-' if seconds < 0 else ''}{format.length(abs(seconds))}",
     "size": format.size,
     "log_size": format.size,
+    "oldest_transaction": format.length,
     "oldest_ready": format.length,
+    "dead_rows": lambda tables: ", ".join(f"{name} {count:,}" for name, count in tables.items()) or "none",
+    "invalid_indexes": lambda names: ", ".join(names) or "none",
+    "notify_queue": format.percent,
 }
 """The facts that are no plain words."""
 
@@ -34,7 +39,8 @@ def command(session: Session, /, as_json: bool) -> None:
     """
     Check a live store for what must always hold; 1 if something does not.
 
-    It reads and changes nothing. What it finds is a bug of jobyard, a hand in its tables, or a broken disk.
+    It reads and changes nothing. What it finds is a bug of jobyard, a hand in its tables, a broken disk, or what slows
+    a PostgreSQL server down: an old transaction, an invalid index, a full queue of notifications.
 
     \b
     Examples:
@@ -58,9 +64,10 @@ def command(session: Session, /, as_json: bool) -> None:
 
 
 def _print(known: dict[str, Any], problems: list[str]) -> None:
+    width = max(map(len, known))
     for name, value in known.items():
         shown = "-" if value is None else _SHOWN.get(name, str)(value)
-        output.line(f"{name.replace('_', ' '):14} {shown}")
+        output.line(f"{name.replace('_', ' '):{width}} {shown}")
     for problem in problems:
         output.warn(problem)
     output.line(f"{format.plural(len(problems), 'problem')} found" if problems else "all is well")

@@ -20,10 +20,10 @@ def open_driver(url: str, *, busy_timeout: float) -> Driver:
     scheme = urlsplit(url).scheme
     if scheme == "sqlite":
         return _sqlite(url, busy_timeout)
-    if scheme in ("postgresql", "postgres"):
+    if scheme in ("postgresql", "postgres") and "://" in url:
         return _postgres(url, busy_timeout)
     msg = (
-        f"url {url!r}: give sqlite:///file.db (relative), sqlite:////folder/file.db (absolute) "
+        f"url {_without_password(url)!r}: give sqlite:///file.db (relative), sqlite:////folder/file.db (absolute) "
         "or postgresql://user@host/database"
     )
     raise ConfigError(msg)
@@ -50,6 +50,8 @@ _SWITCH = {"on": True, "off": False}
 
 def _postgres(url: str, busy_timeout: float) -> Driver:
     try:
+        from psycopg import ProgrammingError
+
         from jobyard.store.postgres import PostgresDriver, Target
     except ImportError as error:
         msg = (
@@ -66,10 +68,15 @@ def _postgres(url: str, busy_timeout: float) -> Driver:
     if notify not in _SWITCH or prepare not in _SWITCH:
         msg = f"url {_without_password(url)!r}: notify= and prepare= are on or off"
         raise ConfigError(msg)
-    conninfo = parts._replace(scheme="postgresql", query=urlencode(options, quote_via=quote)).geturl()
-    return PostgresDriver(Target(conninfo, schema, _SWITCH[prepare], busy_timeout), notify=_SWITCH[notify])
+    conninfo = f"postgresql://{parts.netloc}{parts.path}?{urlencode(options, quote_via=quote)}"
+    try:
+        return PostgresDriver(Target(conninfo, schema, _SWITCH[prepare], busy_timeout), notify=_SWITCH[notify])
+    except ProgrammingError as error:  # libpq's word on what it cannot read
+        msg = f"url {_without_password(url)!r}: {str(error).strip()}"
+        raise ConfigError(msg) from None
 
 
 def _without_password(url: str) -> str:
     parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    query = urlencode([pair for pair in parse_qsl(parts.query) if pair[0] != "password"])
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query=query).geturl()

@@ -26,8 +26,10 @@ select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid join pg
 where n.nspname = 'main' and not (i.indisvalid and i.indisready) order by 1
 """
 _CONNECTIONS = """
-select count(*), current_setting('max_connections')::bigint from pg_stat_activity where backend_type = 'client backend'
+select count(*), current_setting('max_connections')::bigint, pg_has_role('pg_read_all_stats', 'usage')
+from pg_stat_activity where datid is not null and usesysid is not null
 """
+"""Of others' sessions a common role sees that they are there, and not what they do, nor since when."""
 _HOUR = 3600.0
 _FULL = 0.5
 
@@ -37,7 +39,7 @@ def facts_of(tx: Transaction, now: int) -> dict[str, Any]:
     [(version, standby)] = tx.fetch(_VERSION)
     [(size,)] = tx.fetch(_SIZE)
     [(usage,)] = tx.fetch(_NOTIFY)
-    [(connections, most)] = tx.fetch(_CONNECTIONS)
+    [(connections, most, sees_all)] = tx.fetch(_CONNECTIONS)
     oldest = tx.fetch(_OLDEST)
     tables = tx.fetch(_DEAD)
     invalid = [name for (name,) in tx.fetch(_INVALID)]
@@ -47,6 +49,7 @@ def facts_of(tx: Transaction, now: int) -> dict[str, Any]:
         "clock_difference": round(time.time() - now / 1e6, 3),
         "size": size,
         "oldest_transaction": oldest[0][0] if oldest else None,
+        "transactions_seen": "all" if sees_all else "those of this role: grant it pg_read_all_stats to see all",
         "dead_rows": {name: dead for name, _, dead in tables if dead},
         "notify_queue": usage,
         "connections": connections,

@@ -50,6 +50,7 @@ grant select, insert, update, delete on main.idle to main_enqueue;
 -- A reader sees everything, also arguments and results.
 grant usage on schema main to main_read;
 grant select on all tables in schema main to main_read;
+grant select on all sequences in schema main to main_read;
 """
 
 
