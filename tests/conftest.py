@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,28 @@ def clock() -> Clock:
     return Clock(datetime(2026, 1, 1, tzinfo=UTC))
 
 
+@contextmanager
+def _place(kind: str, file: Path) -> Iterator[str]:
+    """The URL of a store of this kind, where nothing is yet."""
+    if kind == "sqlite":
+        yield f"sqlite:///{file}"
+    else:
+        with postgres.schema(postgres.shared()) as url:
+            yield url
+
+
 @pytest.fixture(params=KINDS)
 def bare_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Where a new store can be made; nothing is there yet."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/jobyard.db"
-    else:
-        url = postgres.new_schema(postgres.shared())
+    with _place(request.param, tmp_path / "jobyard.db") as url:
         yield url
-        postgres.drop_schema(url)
+
+
+@pytest.fixture(params=KINDS)
+def other_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where a second one can be made, of the same kind or the other."""
+    with _place(request.param, tmp_path / "other.db") as url:
+        yield url
 
 
 @pytest.fixture

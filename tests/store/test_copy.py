@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
-from tests import postgres
 from tests.store.acts import SECOND, act, add_worker, claim, end, make, new, put, row
 
 from jobyard.errors import PreconditionFailed
@@ -15,16 +16,10 @@ from jobyard.store.events import EventFilter
 from jobyard.store.filters import JobFilter, find_jobs
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def target(request, tmp_path, clock):
-    url = f"sqlite:///{tmp_path}/target.db"
-    if request.param == "postgres":
-        url = postgres.new_schema(postgres.shared())
-    store = open_store(url, clock=clock)
-    yield store
-    store.close()
-    if request.param == "postgres":
-        postgres.drop_schema(url)
+@pytest.fixture
+def target(other_url, clock):
+    with closing(open_store(other_url, clock=clock)) as store:
+        yield store
 
 
 def everything(store):

@@ -20,9 +20,8 @@ DAY = 86_400
 
 @pytest.fixture
 def bare_url():
-    url = postgres.new_schema(postgres.shared())
-    yield url
-    postgres.drop_schema(url)
+    with postgres.schema(postgres.shared()) as url:
+        yield url
 
 
 @pytest.fixture

@@ -27,9 +27,8 @@ INSERTED = b"SELECT 1\x00"
 
 @pytest.fixture
 def bare_url():
-    url = postgres.new_schema(postgres.shared())
-    yield url
-    postgres.drop_schema(url)
+    with postgres.schema(postgres.shared()) as url:
+        yield url
 
 
 @pytest.fixture

@@ -26,9 +26,8 @@ from jobyard.store.plans import arun, run
 
 @pytest.fixture
 def bare_url():
-    url = postgres.new_schema(postgres.shared())
-    yield url
-    postgres.drop_schema(url)
+    with postgres.schema(postgres.shared()) as url:
+        yield url
 
 
 @pytest.fixture

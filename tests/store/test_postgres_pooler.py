@@ -16,9 +16,8 @@ from jobyard.store.driver import Heed
 
 @pytest.fixture
 def bare_url():
-    url = postgres.new_schema(postgres.shared())
-    yield f"{url}&prepare=off&notify=off"
-    postgres.drop_schema(url)
+    with postgres.schema(postgres.shared()) as url:
+        yield f"{url}&prepare=off&notify=off"
 
 
 def test_jobs_are_stored_claimed_and_ended(store):

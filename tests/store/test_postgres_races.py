@@ -23,9 +23,8 @@ ORDERS = list(itertools.permutations(("cancel", "claim", "finish")))
 
 @pytest.fixture
 def bare_url():
-    url = postgres.new_schema(postgres.shared())
-    yield url
-    postgres.drop_schema(url)
+    with postgres.schema(postgres.shared()) as url:
+        yield url
 
 
 @pytest.fixture

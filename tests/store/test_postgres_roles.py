@@ -18,10 +18,9 @@ ROLES = ["owner", "worker", "enqueue", "read"]
 
 @pytest.fixture
 def bare_url():
-    url = postgres.new_schema(postgres.shared())
-    yield url
+    with postgres.schema(postgres.shared()) as url:
+        yield url
     schema = url.rpartition("schema=")[2]
-    postgres.drop_schema(url)
     with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
         for role in ROLES:
             connection.execute(f"drop role if exists {schema}_{role}_user")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -17,16 +18,16 @@ from jobyard.store.sql import statements
 @pytest.fixture(scope="module")
 def planner():
     """A connection to a store that nobody writes to, set up as those of jobyard are."""
-    url = postgres.new_schema(postgres.shared())
-    store = open_store(url)
-    store.upgrade()
-    with psycopg.connect(url.partition("?")[0], autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
+    with (
+        postgres.schema(postgres.shared()) as url,
+        closing(open_store(url)) as store,
+        psycopg.connect(url.partition("?")[0], autocommit=True, cursor_factory=psycopg.ClientCursor) as connection,
+    ):
+        store.upgrade()
         connection.execute(f"set search_path to {store.driver.schema}; set enable_seqscan to off")
         connection.execute("set plan_cache_mode to force_generic_plan")
         connection.execute("set enable_sort to off")  # to sort the rows of an empty table costs nothing
         yield connection, store.driver.schema
-    store.close()
-    postgres.drop_schema(url)
 
 
 def plan(planner, statement):

@@ -27,9 +27,8 @@ from jobyard.testing import run_now
 @pytest.fixture
 def bare_url():
     """On PostgreSQL alone; SQLite's one driver has tests of its own."""
-    url = postgres.new_schema(postgres.shared())
-    yield url
-    postgres.drop_schema(url)
+    with postgres.schema(postgres.shared()) as url:
+        yield url
 
 
 @pytest.fixture
