@@ -44,6 +44,15 @@ _ADVANCE = Decision(Status.RUNNING, advance=True)
 _BACK = Decision(Status.QUEUED, spent=False)
 _ASIDE = Decision(Status.SUSPENDED, spent=False)
 _FAILED = Decision(Status.FAILED, failed=True)
+_WITHOUT_FAILURE = {
+    Ended.SKIPPED: Decision(Status.SKIPPED),
+    Ended.SUSPENDED: _ASIDE,
+    Ended.UNFIT: _ASIDE,
+    Ended.CANCELED: _CANCELED,
+    Ended.DRAINED: _BACK,
+    Ended.UNKNOWN: _BACK,
+}
+"""What becomes of a job whose op neither returned nor failed."""
 
 
 def decide(
@@ -89,11 +98,4 @@ def decide(
             return _FAILED
         wait = retry.wait(failures + 1, chance) if delay is None else delay
         return Decision(Status.SCHEDULED, delay=wait, failed=True)
-    return {
-        Ended.SKIPPED: Decision(Status.SKIPPED),
-        Ended.SUSPENDED: _ASIDE,
-        Ended.UNFIT: _ASIDE,
-        Ended.CANCELED: _CANCELED,
-        Ended.DRAINED: _BACK,
-        Ended.UNKNOWN: _BACK,
-    }[ended]
+    return _WITHOUT_FAILURE[ended]
