@@ -14,7 +14,7 @@ from jobyard.model.newjob import options_of
 from jobyard.model.outcome import Decision, decide
 from jobyard.model.references import Ref
 from jobyard.model.rows import JobRow, OpRow
-from jobyard.model.states import STATUSES, Status
+from jobyard.model.states import CODES, Status
 from jobyard.model.traceback import RemoteError
 from jobyard.store import Store
 from jobyard.store.driver import Transaction
@@ -24,6 +24,7 @@ from jobyard.task import Policy, Registry, resolve_policy
 
 __all__ = ["Held", "Ledger"]
 
+_CANCELING = CODES["canceling"]
 _decode_refs = msgspec.json.Decoder(list[Ref]).decode
 
 
@@ -101,7 +102,7 @@ class Ledger:
             queue = queues.get(row.queue)
             policy = policies.get(key)
             if policy is None:
-                policy = policies[key] = self._policy(row, row.task, queue)
+                policy = policies[key] = self._policy(row, queue)
             held = Held(row, policy, _run(row, policy, ahead), monotonic, queue, canceling=row.status == _CANCELING)
             result.append(held)
             if row.op_count > 1 or row.refs:
@@ -121,7 +122,7 @@ class Ledger:
         It has a row of its own, since the host reads it while the claimer moves the job's to its next op.
         """
         row = msgspec.structs.replace(held.row)
-        held.policy = policy = self._policy(row, row.task, held.queue)
+        held.policy = policy = self._policy(row, held.queue)
         held.run = run = _run(row, policy, self._store.ahead)
         run.calls = [held.calls[row.cursor]] if held.calls else None
         run.ops = held.ops
@@ -155,9 +156,9 @@ class Ledger:
         names = {f"{kind.__module__}:{kind.__qualname__}" for kind in self._tasks.get(task).options.user_errors}
         return bool(names) and not names.isdisjoint(types)
 
-    def _policy(self, row: JobRow, task: str, queue: Queue | None) -> Policy:
+    def _policy(self, row: JobRow, queue: Queue | None) -> Policy:
         options = options_of(row.options) if row.options else None
-        return resolve_policy(self._tasks.get(task).options, options, queue)
+        return resolve_policy(self._tasks.get(row.task).options, options, queue)
 
     def _fill_calls(self, tx: Transaction, rich: Sequence[Held]) -> None:
         """Give runs of several ops, or with references, the calls to make."""
@@ -207,6 +208,3 @@ def _why_aside(outcome: Outcome) -> str | None:
     if outcome.ended == Ended.SUSPENDED:
         return "suspended by its task"
     return None
-
-
-_CANCELING = STATUSES.index(Status.CANCELING)
