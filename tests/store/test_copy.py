@@ -105,3 +105,16 @@ def test_a_living_worker_is_refused(store, target):
 
     with pytest.raises(PreconditionFailed, match=r"stop the workers first \(busy\)"):
         copy(store, target)
+
+
+def test_a_worker_that_died_is_in_nobodys_way(store, target, clock):
+    put(store)
+    claim(store, worker=add_worker(store, "dead"))
+    clock.advance(29)
+    with pytest.raises(PreconditionFailed, match="one that died is lost in 30 s"):
+        copy(store, target)
+
+    clock.advance(2)
+    copy(store, target)
+
+    assert everything(target) == everything(store)

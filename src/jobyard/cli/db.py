@@ -85,9 +85,14 @@ def copy_command(session: Session, /, to: str) -> None:
     Examples:
       jobyard --url sqlite:///jobyard.db db copy --to postgresql://user@host/database
     """
-    source, target = session.yard().store, open_store(to)
+    yard, target = session.yard(), open_store(to)
+    lost_after = yard.settings.lost_after
+
+    def tell(table: str, count: int) -> None:
+        output.line(f"{table}: {format.plural(count, 'row')}")
+
     try:
-        counts = copy(source, target, lambda table, count: output.line(f"{table}: {format.plural(count, 'row')}"))
+        counts = copy(yard.store, target, tell, lost_after=lost_after)
         output.line(f"{target.location}: {format.plural(sum(counts.values()), 'row')}, counted in both")
     finally:
         target.close()

@@ -40,12 +40,19 @@ _KEYS = {
 """The tables, with their primary keys."""
 
 
-def copy(source: Store, target: Store, tell: Callable[[str, int], None] = lambda table, count: None) -> dict[str, int]:
+def copy(
+    source: Store,
+    target: Store,
+    tell: Callable[[str, int], None] = lambda table, count: None,
+    *,
+    lost_after: float = 30,
+) -> dict[str, int]:
     """
     Copy every row of *source* into *target*, whose tables are made if need be.
 
     Args:
         tell: called with each table and how many rows of it were copied.
+        lost_after: seconds of silence after which a worker is lost, and in nobody's way.
 
     Returns:
         The number of rows by table, counted in both when all were there.
@@ -57,12 +64,13 @@ def copy(source: Store, target: Store, tell: Callable[[str, int], None] = lambda
     target.upgrade()
     target.check()
     copied = {}
-    with source.read() as here, target.transaction() as there:
-        _check_quiet(source, here)
-        _check_empty(target, there)
-        for table, keys in _KEYS.items():
-            copied[table] = _copy_table(here, there, _sql(source), table, keys)
-            tell(table, copied[table])
+    with target.transaction() as there:
+        with source.read() as here:  # no longer: a server ends a transaction that is idle while the rows are counted
+            _check_quiet(source, here, lost_after)
+            _check_empty(target, there)
+            for table, keys in _KEYS.items():
+                copied[table] = _copy_table(here, there, _sql(source), table, keys)
+                tell(table, copied[table])
         for table, count in copied.items():
             _check_count(there, table, count)
         there.fetch(_sql(target).restart_ids)
@@ -74,10 +82,13 @@ def _sql(store: Store) -> Statements:
     return statements(store.driver.dialect, "schema")
 
 
-def _check_quiet(source: Store, tx: Transaction) -> None:
-    if alive := source.workers.alive(tx):
+def _check_quiet(source: Store, tx: Transaction, lost_after: float) -> None:
+    heard_of = source.now() - round(lost_after * 1e6)
+    if alive := [worker for worker in source.workers.alive(tx) if worker.heartbeat >= heard_of]:
         names = ", ".join(worker.name for worker in alive)
-        msg = f"{source.location}: stop the workers first ({names}), then copy"
+        msg = (
+            f"{source.location}: stop the workers first ({names}), then copy; one that died is lost in {lost_after:g} s"
+        )
         raise PreconditionFailed(msg)
 
 
