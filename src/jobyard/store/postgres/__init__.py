@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import Connection, RawCursor
 from psycopg.conninfo import conninfo_to_dict
 
 from jobyard.errors import StoreError, StoreUnavailable
@@ -24,7 +23,7 @@ from jobyard.store.postgres.faults import translated
 from jobyard.store.postgres.line import Call, Line
 from jobyard.store.postgres.listener import Listener
 from jobyard.store.postgres.pool import Pool
-from jobyard.store.postgres.statement import array_text, named, numbered, qualified
+from jobyard.store.postgres.statement import array_text, numbered, qualified
 from jobyard.store.postgres.transaction import PostgresTransaction
 from jobyard.store.postgres.watch import Watch
 
@@ -51,6 +50,7 @@ _NOTICE = "select pg_notify(:channel, '')"
 _LEAVE_MARK = """
 insert into main.idle (listener, heed, queues) values (:listener, :heed, :queues::text[]) on conflict do nothing
 """
+_NUMBER = "select pg_current_xact_id()"
 _STATUS = "select pg_xact_status(:number::text::xid8)"
 
 
@@ -74,9 +74,7 @@ class PostgresDriver:
         self._size = size
         self._clock = Clock()
         self._location = _without_password(target)
-        settings = "" if target.prepare else f", {target.settings}"
-        self._write = ("begin isolation level read committed", f"select pg_current_xact_id(){settings}")
-        self._read = ("begin isolation level repeatable read read only", f"select null{settings}")
+        self._settings = [] if target.prepare else [f"select {target.settings}"]
         self._take_marks = qualified(_TAKE_MARKS, target.schema)
         self._place: Row | None = None
         self._start()
@@ -101,7 +99,7 @@ class PostgresDriver:
     def transaction(
         self, *, durable: bool = True, priority: bool = False
     ) -> AbstractContextManager[PostgresTransaction]:
-        return self._transaction(self._write, priority=priority)
+        return self._transaction("begin isolation level read committed", number=_NUMBER, priority=priority)
 
     def alone(self, statement: str, params: Params, *, queues: Collection[str] | None = None) -> list[Row]:
         self._forget_the_parents()
@@ -116,12 +114,10 @@ class PostgresDriver:
                 raise lost from error
         if queues is not None:
             self._listener.tell()
-            if self.notifies and not self._target.prepare:
-                self._wake(Heed.JOBS, queues)
         return rows
 
     def read(self) -> AbstractContextManager[PostgresTransaction]:
-        return self._transaction(self._read)
+        return self._transaction("begin isolation level repeatable read read only")
 
     def notify(
         self,
@@ -137,13 +133,9 @@ class PostgresDriver:
             self._wake(Heed.REQUESTS if asked else Heed.JOBS if everywhere else Heed.ANYTHING, queues)
 
     def _wake(self, heed: Heed, queues: Collection[str] | None) -> None:
-        call = self._waking(heed, queues)
         try:
             with self._connection() as connection:
-                if self._target.prepare:
-                    connection.post(call)
-                else:
-                    RawCursor(connection).execute(call.statement, call.values)
+                connection.post(self._waking(heed, queues))
         except StoreError as error:  # what it tells of is committed; sleepers will look by themselves
             _log.debug("nobody could be notified: %s", error)
 
@@ -187,16 +179,19 @@ class PostgresDriver:
         self._watch.close()
 
     @contextmanager
-    def _transaction(self, begin: tuple[str, ...], *, priority: bool = False) -> Iterator[PostgresTransaction]:
+    def _transaction(
+        self, begin: str, *, number: str | None = None, priority: bool = False
+    ) -> Iterator[PostgresTransaction]:
         with self._connection(priority=priority) as connection:
-            transaction = PostgresTransaction(connection, self._watch, self.schema, self.location, begin)
+            opening = [begin, *self._settings]
+            transaction = PostgresTransaction(connection, self._watch, self.schema, self.location, opening, number)
             try:
                 yield transaction
             except BaseException:
                 transaction.roll_back()
                 raise
             lost = self._commit(transaction)
-        if lost is not None and begin is self._write:
+        if lost is not None and number is not None:
             self._resolve(transaction, lost)
         for action in transaction.actions:
             action()
@@ -236,26 +231,18 @@ class PostgresDriver:
     def _run(self, statement: str, params: Params) -> list[Row]:
         """One statement that is a transaction of its own."""
         with self._connection() as connection:
-            return self._execute(connection, statement, params)
+            return self._ask(connection, statement, params)
 
-    def _ask(self, connection: Line, statement: str, params: Params, wakes: Collection[str] | None) -> list[Row]:
-        if not self._target.prepare:
-            return self._execute(connection, statement, params)
+    def _ask(self, connection: Line, statement: str, params: Params, wakes: Collection[str] | None = None) -> list[Row]:
         text, names = numbered(statement, self.schema)
         then = self._waking(Heed.JOBS, wakes) if wakes is not None and self.notifies else None
-        with self._watch.over(connection):
-            return connection.ask(Call(named(text), text, [params[name] for name in names]), then)
+        with self._watch.over(connection.connection):
+            return connection.ask(Call(text, [params[name] for name in names]), then)
 
     def _waking(self, heed: Heed, queues: Collection[str] | None) -> Call:
         """The statement that wakes who heeds that."""
         where = None if queues is None else array_text(queues)
-        return Call("jobyard_wake", self._take_marks, [heed.value, where, self.channel])
-
-    def _execute(self, connection: Connection, statement: str, params: Params) -> list[Row]:
-        text, names = numbered(statement, self.schema)
-        with self._watch.over(connection):
-            cursor = RawCursor(connection).execute(text, [params[name] for name in names])
-        return cursor.fetchall() if cursor.rownumber is not None else []
+        return Call(self._take_marks, [heed.value, where, self.channel])
 
     @contextmanager
     def _connection(self, *, priority: bool = False) -> Iterator[Line]:
@@ -269,13 +256,13 @@ class PostgresDriver:
             raise translated(error, self.location) from error
 
     def _connect(self) -> Line:
-        connection = self._target.connect()
-        self._measure(connection)
-        return connection
+        line = Line(self._target.connect(), prepares=self._target.prepare)
+        self._measure(line)
+        return line
 
-    def _measure(self, connection: Connection) -> None:
-        with self._watch.over(connection):
-            self._clock.measure(connection)
+    def _measure(self, line: Line) -> None:
+        with self._watch.over(line.connection):
+            self._clock.measure(line)
 
     def _start(self) -> None:
         self._pid = os.getpid()

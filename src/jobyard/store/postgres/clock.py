@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from psycopg import Connection
+from jobyard.store.postgres.line import Call, Line
 
 __all__ = ["Clock"]
 
@@ -32,10 +32,10 @@ class Clock:
         assert self._offset is not None
         return self._offset + time.monotonic_ns() // 1000
 
-    def measure(self, connection: Connection) -> None:
+    def measure(self, line: Line) -> None:
         """Ask the server, which answers in the middle of the round trip."""
         began = time.monotonic_ns()
-        [(server,)] = connection.execute(_READ).fetchall()
+        [(server,)] = line.ask(Call(_READ))
         ended = time.monotonic_ns()
         self._offset = server - (began + ended) // 2000
         self._measured = time.monotonic()

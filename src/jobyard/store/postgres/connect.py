@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg.types.numeric import Int8Dumper
-
-from jobyard.store.postgres.line import Line
 
 __all__ = ["Target"]
 
@@ -41,7 +38,7 @@ class Target:
     prepare: bool
     busy_timeout: float
 
-    def connect(self, timeout: int | None = None) -> Line:
+    def connect(self, timeout: int | None = None) -> psycopg.Connection:
         """A connection in autocommit, within *timeout* seconds. Raises psycopg's errors."""
         given = psycopg.conninfo.conninfo_to_dict(self.conninfo)
         parts = {**_DEFAULTS, **given, "client_encoding": "utf8"}
@@ -50,11 +47,8 @@ class Target:
         if self.prepare:  # it lasts as long as the connection, and costs no round trip
             settings = " ".join(f"-c {name}={value}" for name, value in self._values())
             parts["options"] = f"{settings} {given.get('options', '')}"
-        threshold = 1 if self.prepare else None
-        connection = Line.connect("", autocommit=True, prepare_threshold=threshold, **parts)
+        connection = psycopg.connect("", autocommit=True, prepare_threshold=None, **parts)
         _check_version(connection)
-        connection.prepared_max = 300
-        connection.adapters.register_dumper(int, Int8Dumper)  # one type for all ints, so one plan for a statement
         return connection
 
     @property

@@ -1,52 +1,136 @@
 """
-A connection on which single statements take the short way.
+A connection that sends statements ahead and takes their answers when they are needed.
 
-psycopg works out anew at each call what a statement's parameters are and how its rows are to be read, which costs more
-than the server takes for a small insert. Here everything travels as text in a statement that the server knows by name,
-and one whose answer does not matter is not waited for.
+It speaks libpq's pipeline mode itself. psycopg works out anew at each call what the parameters of a statement are and
+how it is known to the server, which costs more than the server takes for a small statement. Here each statement is
+prepared when it is first sent, in the same message, and all parameters travel as text; psycopg opens the connection,
+tells errors apart and reads the rows.
 """
 
 from __future__ import annotations
 
 import select
+from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import Connection
+from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from jobyard.store.driver import Row
+from jobyard.store.postgres.statement import array_text
 
-__all__ = ["Call", "Line"]
+__all__ = ["Call", "Line", "Reply", "Value"]
 
-_INTEGERS = {20, 21, 23}
-"""The types (oid) of the server that are numbers here; all else is text."""
+Value = str | int | float | bytes | list[Any] | None
+Prepared = tuple[str, tuple[int, ...]]
+"""A statement and the types of its parameters."""
+
+_TYPES: dict[type, int] = {bool: 16, bytes: 17, int: 20, float: 701}
+"""The types (oid) of the server that parameters have; of text and null it finds out by what they are used for."""
 _PATIENCE_S = 5.0
+_REFUSED = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED)
 
 
 class Call(NamedTuple):
-    """A statement, the name by which the server is to know it, and numbers and text for its parameters."""
+    """A statement and its parameters."""
 
-    name: str
     statement: str
-    values: Sequence[str | int | None]
+    values: Sequence[Value] = ()
 
 
-class Line(Connection[Row]):
-    """A connection in autocommit, used by one thread at a time."""
+class Reply:
+    """What a statement gives, once it has been waited for."""
 
-    _known: frozenset[str] = frozenset()
-    _forgotten = 0
-    """How often what is known was forgotten: in case the server has not, new names are used."""
-    _posted = False
-    """Whether answers are still to come."""
+    __slots__ = ("prepares", "result")
+
+    def __init__(self, prepares: Prepared | None = None) -> None:
+        self.result: PGresult | None = None
+        self.prepares = prepares
+
+    @property
+    def count(self) -> int:
+        """How many rows were changed or found."""
+        return (self.result.command_tuples or 0) if self.result else 0
+
+
+class Line:
+    """
+    A connection in autocommit, used by one thread at a time.
+
+    Args:
+        connection: nobody else uses it.
+        prepares: whether the server remembers statements from one transaction to the next; a pooler may not.
+    """
+
+    def __init__(self, connection: Connection[Any], *, prepares: bool) -> None:
+        self.connection = connection
+        self._pgconn = connection.pgconn
+        self._prepares = prepares
+        self._names: dict[Prepared, bytes] = {}
+        self._named = 0
+        self._due: deque[Reply | None] = deque()
+        """The replies that are still to come, in order; None where the server makes a break."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is gone, as far as is known."""
+        return self.connection.closed
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open, and is not about to end by what was sent."""
+        return not self._due and self._pgconn.transaction_status != TransactionStatus.IDLE
+
+    def send(self, call: Call) -> Reply:
+        """
+        Have the server run a statement, after all that was sent before.
+
+        The statements between two waits are one transaction unless they say otherwise, and where one is refused those
+        behind it are not run. Raises psycopg's errors if the connection is broken.
+        """
+        if not self._due:
+            self._pgconn.enter_pipeline_mode()
+        values = [_text(value) for value in call.values]
+        types = tuple([_TYPES.get(type(value), 0) for value in call.values])
+        if self._prepares:
+            self._pgconn.send_query_prepared(self._name((call.statement, types)), values)
+        else:
+            self._pgconn.send_query_params(call.statement.encode(), values, types)
+        reply = Reply()
+        self._due.append(reply)
+        return reply
+
+    def push(self) -> None:
+        """Have what was sent leave now, as far as the network takes it."""
+        self._pgconn.flush()
+
+    def wait(self) -> None:
+        """
+        Wait for all that was sent.
+
+        Raises:
+            psycopg.Error: one of the statements was refused, or the connection is broken.
+        """
+        self._break()
+        self._take()
+
+    def rows(self, reply: Reply) -> list[Row]:
+        """The rows of a reply that was waited for."""
+        result = reply.result
+        if result is None or result.status != ExecStatus.TUPLES_OK:
+            return []
+        reader = Transformer(self.connection)
+        reader.set_pgresult(result)
+        return reader.load_rows(0, result.ntuples, tuple)
 
     def ask(self, call: Call, then: Call | None = None) -> list[Row]:
         """
-        Run a statement and return its rows, of numbers and text.
+        Run a statement in a transaction of its own and return its rows.
 
         Args:
             then: it is sent along and run once the first is committed, but not waited for: neither its rows nor its
@@ -55,98 +139,99 @@ class Line(Connection[Row]):
         Raises:
             psycopg.Error: the statement was refused, or the connection is broken.
         """
-        try:
-            return self._asked(call, then)
-        except psycopg.errors.InvalidSqlStatementName:
-            self.forget()
-            self.is_usable()
-            return self._asked(call, then)
-
-    def _asked(self, call: Call, then: Call | None) -> list[Row]:
-        self._send(call, *([then] if then else []))
-        results = self._results()
+        reply = self.send(call)
+        self._break()
         if then is not None:
-            self._posted = True
-        else:
-            self.pgconn.exit_pipeline_mode()
-        return [row for result in results for row in _rows(result)]
+            self.post(then)
+        self._take()
+        return self.rows(reply)
 
     def post(self, call: Call) -> None:
-        """Have the server run a statement, and do not wait."""
-        self._send(call)
-        self._posted = True
-
-    def forget(self) -> None:
-        """The server may have forgotten its statements: psycopg has it do so after a rollback, a DROP or an ALTER."""
-        self._known = frozenset()
-        self._forgotten += 1
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no transaction is open on it."""
-        return not self.closed and (self._posted or self.info.transaction_status == TransactionStatus.IDLE)
+        """Have the server run a statement in a transaction of its own, and do not wait."""
+        self.send(call)
+        self._break()
+        self.push()
 
     def is_usable(self) -> bool:
         """Whether it can be used again: what was posted is answered, and the server has not said goodbye."""
         try:
-            if self._posted:
-                self._posted = False
-                self._results(_PATIENCE_S)
-                self.pgconn.exit_pipeline_mode()
+            while self._due:
+                self._receive(_PATIENCE_S)
         except psycopg.Error:
             return False
         return not self.closed and not self._waits(0)
 
-    def _send(self, *calls: Call) -> None:
-        for name, statement, _ in calls:
-            if name not in self._known:
-                self.execute(f"prepare {name}_{self._forgotten} as {statement}")
-                self._known |= {name}
-        pgconn = self.pgconn
-        pgconn.enter_pipeline_mode()
-        for name, _, values in calls:
-            prepared = f"{name}_{self._forgotten}".encode()
-            pgconn.send_query_prepared(prepared, [None if v is None else str(v).encode() for v in values])
-            pgconn.pipeline_sync()
-        while pgconn.flush():
-            self._waits(None, select.POLLIN | select.POLLOUT)
-            pgconn.consume_input()
+    def close(self) -> None:
+        self.connection.close()
 
-    def _results(self, timeout: float | None = None) -> list[PGresult]:
-        """The results of the next statement."""
-        pgconn = self.pgconn
-        results: list[PGresult] = []
-        while True:
-            while pgconn.is_busy():
-                if not self._waits(timeout):
-                    msg = "the server does not answer"
-                    raise psycopg.OperationalError(msg)
-                pgconn.consume_input()
-            result = pgconn.get_result()
-            if result is None:
-                if self.closed:
-                    msg = "the server closed the connection"
-                    raise psycopg.OperationalError(msg)
-            elif result.status == ExecStatus.PIPELINE_SYNC:
-                return results
-            else:
-                results.append(result)
+    def _name(self, prepared: Prepared) -> bytes:
+        name = self._names.get(prepared)
+        if name is None:
+            self._named += 1
+            name = self._names[prepared] = f"jobyard_{self._named}".encode()
+            statement, types = prepared
+            self._pgconn.send_prepare(name, statement.encode(), types)
+            self._due.append(Reply(prepared))
+        return name
+
+    def _break(self) -> None:
+        self._pgconn.pipeline_sync()
+        self._due.append(None)
+
+    def _take(self) -> None:
+        refused = self._receive(None)
+        if refused is not None:
+            raise refused
+
+    def _receive(self, timeout: float | None) -> psycopg.Error | None:
+        """Take the replies up to the next break; returns the first error of the server among them."""
+        while self._pgconn.flush():
+            self._waits(timeout, select.POLLIN | select.POLLOUT)
+            self._pgconn.consume_input()
+        refused = None
+        while (reply := self._due.popleft()) is not None:
+            reply.result = result = self._next(timeout)
+            self._next(timeout)  # the end of this one
+            if result is not None and result.status in _REFUSED:
+                if reply.prepares is not None:
+                    self._names.pop(reply.prepares, None)
+                refused = refused or self._error(result)
+        self._pass_break(timeout)
+        if not self._due:
+            self._pgconn.exit_pipeline_mode()
+        return refused
+
+    def _pass_break(self, timeout: float | None) -> None:
+        """Only here is what was not in a transaction committed: until then its replies promise nothing."""
+        result = self._next(timeout)
+        if result is None or result.status != ExecStatus.PIPELINE_SYNC:
+            self.close()
+            msg = result.get_error_message() if result is not None else "the connection was lost"
+            raise psycopg.OperationalError(msg)
+
+    def _next(self, timeout: float | None) -> PGresult | None:
+        while self._pgconn.is_busy():
+            if not self._waits(timeout):
+                msg = "the server does not answer"
+                raise psycopg.OperationalError(msg)
+            self._pgconn.consume_input()
+        return self._pgconn.get_result()
+
+    def _error(self, result: PGresult) -> psycopg.Error:
+        if self._pgconn.status == ConnStatus.BAD:
+            return psycopg.OperationalError(result.get_error_message())
+        return error_from_result(result)
 
     def _waits(self, timeout: float | None, events: int = select.POLLIN) -> bool:
         """Whether the socket is ready within so many seconds; None: however long it takes."""
         poll = select.poll()
-        poll.register(self.fileno(), events)
+        poll.register(self._pgconn.socket, events)
         return bool(poll.poll(None if timeout is None else timeout * 1000))
 
 
-def _rows(result: PGresult) -> list[Row]:
-    if result.status == ExecStatus.FATAL_ERROR:
-        raise error_from_result(result)
-    readers = [int if result.ftype(column) in _INTEGERS else bytes.decode for column in range(result.nfields)]
-    return [
-        tuple(
-            None if (value := result.get_value(row, column)) is None else read(value)
-            for column, read in enumerate(readers)
-        )
-        for row in range(result.ntuples)
-    ]
+def _text(value: Value) -> bytes | None:
+    if value is None:
+        return None
+    if isinstance(value, bytes):
+        return b"\\x" + value.hex().encode()
+    return (array_text(value) if isinstance(value, list) else str(value)).encode()

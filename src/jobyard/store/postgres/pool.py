@@ -84,7 +84,7 @@ class Pool:
 
     def _put(self, connection: Line) -> None:
         with self._lock:
-            if connection.is_idle and len(self._idle) < _KEPT:
+            if not connection.closed and not connection.in_transaction and len(self._idle) < _KEPT:
                 self._idle.append(connection)
                 return
         connection.close()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["array_text", "batched", "named", "numbered", "qualified"]
+__all__ = ["array_text", "batched", "numbered", "qualified"]
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 _SCHEMA = re.compile(r"\bmain\b")
@@ -25,12 +24,6 @@ def numbered(statement: str, schema: str) -> tuple[str, tuple[str, ...]]:
     names = tuple(dict.fromkeys(_PARAMETER.findall(statement)))
     places = {name: f"${number}" for number, name in enumerate(names, 1)}
     return qualified(_PARAMETER.sub(lambda found: places[found[1]], statement), schema), names
-
-
-@lru_cache(maxsize=64)
-def named(text: str) -> str:
-    """A name for the statement on a connection."""
-    return f"jobyard_{zlib.crc32(text.encode()):08x}"
 
 
 def batched(statement: str, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:

@@ -8,14 +8,11 @@ from functools import cache
 from typing import Any
 
 import psycopg
-from psycopg import RawCursor
-from psycopg.pq import TransactionStatus
-from psycopg.rows import tuple_row
 
 from jobyard.store.driver import Params, Row
 from jobyard.store.postgres.faults import translated
-from jobyard.store.postgres.line import Line
-from jobyard.store.postgres.statement import array_text, batched, numbered
+from jobyard.store.postgres.line import Call, Line, Reply
+from jobyard.store.postgres.statement import batched, numbered
 from jobyard.store.postgres.watch import Watch
 
 __all__ = ["PostgresTransaction"]
@@ -23,114 +20,106 @@ __all__ = ["PostgresTransaction"]
 
 class PostgresTransaction:
     """
-    An open transaction on a connection, in pipeline mode.
+    An open transaction.
 
     It begins with its first statement, in the same message. A batch is not waited for, nor is a statement before its
     rows are asked for: their errors come with the next statement that is, or with the commit.
 
     Args:
-        begin: what opens it; the last of these gives the server's number for it, unless it is read-only.
+        begin: what opens it.
+        number: a statement that gives the server's number for it.
     """
 
-    def __init__(self, connection: Line, watch: Watch, schema: str, location: str, begin: Sequence[str]) -> None:
-        self._connection = connection
+    def __init__(
+        self, line: Line, watch: Watch, schema: str, location: str, begin: Sequence[str], number: str | None
+    ) -> None:
+        self._line = line
         self._watch = watch
         self._schema = schema
         self._location = location
         self._begin = begin
-        self._mode = contextlib.ExitStack()
-        self._pipeline = self._mode.enter_context(connection.pipeline())
-        self._opening: RawCursor[Row] | None = None
-        self.number: int | None = None
-        """By which the server can be asked what became of it; None if it has not said."""
+        self._ask_number = number
+        self._number: Reply | None = None
         self.begun = False
-        self._asked = self._answered = 0
-        """How many statements with rows were sent, and how many of them were waited for."""
         self.actions: list[Callable[[], None]] = []
 
+    @property
+    def number(self) -> str | None:
+        """By which the server can be asked what became of it; None if it has not said."""
+        rows = self._line.rows(self._number) if self._number is not None else []
+        return rows[0][0] if rows else None
+
     def fetch(self, statement: str, params: Params = {}) -> list[Row]:  # noqa: B006 - never changed
-        return self.ask(statement, params)()
+        return self._line.rows(self._answered(self._sent(statement, params)))
 
     def ask(self, statement: str, params: Params = {}) -> Callable[[], list[Row]]:  # noqa: B006 - never changed
-        cursor = self._sent(statement, params)
-        number = self._asked
+        reply = self._sent(statement, params)
 
         @cache
         def rows() -> list[Row]:
-            self._wait_for(number)
-            return cursor.fetchall() if cursor.rownumber is not None else []
+            return self._line.rows(self._answered(reply))
 
         return rows
 
     def execute(self, statement: str, params: Params = {}) -> int:  # noqa: B006 - never changed
-        cursor = self._sent(statement, params)
-        self._wait_for(self._asked)
-        return cursor.rowcount
+        return self._answered(self._sent(statement, params)).count
 
     def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         text, _ = numbered(statement, self._schema)
         for values in batched(statement, rows):
-            self._send(text, [array_text(value) if isinstance(value, list) else value for value in values])
+            self._send(Call(text, values))
+            self._line.push()
 
     def after_commit(self, action: Callable[[], None]) -> None:
         self.actions.append(action)
 
     def commit(self) -> None:
         """Raises psycopg's errors; `is_lost` tells whether what became of it is not known."""
+        if not self.begun:
+            return
         try:
-            if self.begun:
-                self._execute("commit")
-            with self._watch.over(self._connection):
-                self._mode.close()  # the one round trip of it
-            self._answered = self._asked
+            self._line.send(Call("commit"))
+            self._wait()
         except psycopg.Error:
-            self._let_go()
+            self.roll_back()
             raise
 
     def roll_back(self) -> None:
-        with contextlib.suppress(psycopg.Error), self._watch.over(self._connection):
-            self._mode.close()
-        self._let_go()
+        with contextlib.suppress(psycopg.Error):
+            self._wait()
+        if not self.is_lost and self._line.in_transaction:
+            with contextlib.suppress(psycopg.Error), self._watch.over(self._line.connection):
+                self._line.ask(Call("rollback"))
 
     @property
     def is_lost(self) -> bool:
         """Whether the connection is gone."""
-        return self._connection.closed
+        return self._line.closed
 
-    def _let_go(self) -> None:
-        if not self.is_lost and self._connection.info.transaction_status != TransactionStatus.IDLE:
-            with contextlib.suppress(psycopg.Error), self._watch.over(self._connection):
-                self._connection.execute("rollback")
-                self._connection.forget()
-
-    def _sent(self, statement: str, params: Params) -> RawCursor[Row]:
+    def _sent(self, statement: str, params: Params) -> Reply:
         text, names = numbered(statement, self._schema)
-        self._asked += 1
-        return self._send(text, [params[name] for name in names])
+        return self._send(Call(text, [params[name] for name in names]))
 
-    def _wait_for(self, number: int) -> None:
-        """Until the statement of this number, and all that were sent, have been answered."""
-        if number <= self._answered:
-            return
-        try:
-            with self._watch.over(self._connection):
-                self._pipeline.sync()
-            self._answered = self._asked
-            if self._opening is not None and self._opening.description:
-                [(self.number, *_)] = self._opening.fetchall()
-                self._opening = None
-        except psycopg.Error as error:
-            raise translated(error, self._location) from error
-
-    def _send(self, text: str, params: Sequence[Any]) -> RawCursor[Row]:
+    def _send(self, call: Call) -> Reply:
         try:
             if not self.begun:
                 self.begun = True
                 for statement in self._begin:
-                    self._opening = self._execute(statement)
-            return self._execute(text, params)
+                    self._line.send(Call(statement))
+                if self._ask_number is not None:
+                    self._number = self._line.send(Call(self._ask_number))
+            return self._line.send(call)
         except psycopg.Error as error:
             raise translated(error, self._location) from error
 
-    def _execute(self, text: str, params: Sequence[Any] = ()) -> RawCursor[Row]:
-        return RawCursor(self._connection, row_factory=tuple_row).execute(text, params)
+    def _answered(self, reply: Reply) -> Reply:
+        if reply.result is None:
+            try:
+                self._wait()
+            except psycopg.Error as error:
+                raise translated(error, self._location) from error
+        return reply
+
+    def _wait(self) -> None:
+        with self._watch.over(self._line.connection):
+            self._line.wait()
