@@ -1,5 +1,5 @@
 """
-The claimer: the one place of a worker that opens the store.
+The claimer: the one place of a worker that claims jobs and writes what comes of them.
 
 Each turn is one transaction. It writes what the slots have reported, and claims as many jobs as they can take next;
 then it hands those out. A turn that the database refuses is repeated with the same reports, so nothing is lost while it
@@ -44,6 +44,7 @@ from jobyard.store.queues import Queue
 from jobyard.store.requests import Request
 from jobyard.store.settle import Settled, Settlement
 from jobyard.worker.calls import refusal
+from jobyard.worker.hosts import Hosts
 from jobyard.worker.inbox import Inbox
 from jobyard.worker.ledger import Held, Ledger
 from jobyard.worker.pace import Pace
@@ -77,7 +78,7 @@ class Claimer:
 
     Args:
         queues: those it serves; None for all.
-        place: the host for a run, by its isolation; `left` is told when the run has ended.
+        hosts: they say which of them takes a run, and are told when it has left.
         slots: how many runs at a time, on all hosts.
     """
 
@@ -86,6 +87,7 @@ class Claimer:
         store: Store,
         ledger: Ledger,
         inbox: Inbox,
+        hosts: Hosts,
         emitter: Emitter,
         *,
         name: str,
@@ -93,8 +95,6 @@ class Claimer:
         queues: tuple[str, ...] | None,
         tasks: Mapping[str, object],
         slots: int,
-        place: Callable[[Run], Host],
-        left: Callable[[Host], None],
         cancel_grace: float,
     ) -> None:
         self.id = 0
@@ -106,6 +106,7 @@ class Claimer:
         self._store = store
         self._ledger = ledger
         self._inbox = inbox
+        self._hosts = hosts
         self._emitter = emitter
         self._name = name
         self._station = station
@@ -114,8 +115,6 @@ class Claimer:
         self._names = (0, "[]")
         """How many tasks were known when their names were written down, and these."""
         self._slots = slots
-        self._place = place
-        self._left = left
         self._grace = cancel_grace
         self._pace = Pace()
         self._settling = Settling(store, ledger, name)
@@ -156,7 +155,7 @@ class Claimer:
         """Stop every run, whose jobs are no longer this worker's; returns how many there were."""
         lost = self._ledger.clear()
         for held in lost:
-            self._left(held.host)
+            self._hosts.left(held.host)
             held.host.tell([Cancel(*held.key, "lost", 0.0)])
         self.tally.lost += len(lost)
         return len(lost)
@@ -342,7 +341,7 @@ class Claimer:
     def _forget(self, item: Settled) -> None:
         """Its job is held no longer."""
         if (held := self._ledger.drop(*item.key)) is not None:
-            self._left(held.host)
+            self._hosts.left(held.host)
             if held.run.sync:
                 held.host.tell([Written(*held.key)])
 
@@ -350,10 +349,10 @@ class Claimer:
         for held in onward:
             before, was_sync = held.host, held.run.sync
             run = self._ledger.go_on(held)
-            self._left(before)
+            self._hosts.left(before)
             if was_sync:
                 before.tell([Written(*held.key)])
-            held.host = self._place(run)
+            held.host = self._hosts.place(run)
             held.host.run([run])
 
     def _hand_out(self, turn: Turn) -> None:
@@ -367,7 +366,8 @@ class Claimer:
         by_host: dict[int, tuple[Host, list[Run]]] = {}
         for held in claimed:
             self._ledger.add(held)
-            held.host = host = self._place(held.run)
+            host: Host = self._hosts.place(held.run)
+            held.host = host
             by_host.setdefault(id(host), (host, []))[1].append(held.run)
         self.tally.started(claimed, self._name)
         for host, runs in by_host.values():
@@ -392,7 +392,7 @@ class Claimer:
         self._emitter.emit(StaleWrite(id, epoch, what))
         held = self._ledger.drop(id, epoch)
         if held is not None:
-            self._left(held.host)
+            self._hosts.left(held.host)
             held.host.tell([Cancel(id, epoch, "lost", 0.0)])
 
     def _note_abandoned(self, message: Abandoned) -> None:

@@ -32,6 +32,7 @@ from jobyard.worker.ledger import Ledger
 from jobyard.worker.loops import Loop
 from jobyard.worker.signals import stop_signals
 from jobyard.worker.station import Station
+from jobyard.worker.stop import Stop
 from jobyard.worker.tally import Summary
 from jobyard.worker.turn import Turn
 from jobyard.worker.upkeep import Chores, Heartbeat
@@ -42,8 +43,6 @@ _log = logging.getLogger("jobyard.worker")
 _CHORES_EVERY = 30.0
 _LOOK_BEHIND = 0.05
 """Seconds between two looks for jobs that wait behind a slow one."""
-_STOP_ANYWAY = 7.0
-"""Seconds after the forced stop of all runs in which each of them ends or is given up."""
 _TURN = "claiming and finishing jobs"
 _numbers = itertools.count(1)
 
@@ -97,39 +96,41 @@ class Worker:
         self._inbox = Inbox()
         self._ledger = Ledger(store, tasks, settings.max_crashes)
         self._hosts = self.hosts_class(self, tasks, codec, link, settings, self._inbox.send, owner)
-        self._claimer = Claimer(
-            store,
+        self._claimer = self._new_claimer()
+        self._heartbeat = self._new_heartbeat()
+        self._stop = Stop(shutdown_grace=settings.shutdown_grace, cancel_grace=settings.cancel_grace)
+        self._looked = 0.0
+        self._is_lost = False
+        self._outdated: SchemaOutOfDate | None = None
+        self._on_beat: list[Callable[[], None]] = []
+
+    def _new_claimer(self) -> Claimer:
+        return Claimer(
+            self._store,
             self._ledger,
             self._inbox,
-            emitter,
+            self._hosts,
+            self._emitter,
             name=self.name,
             station=self._station,
-            queues=queues,
-            tasks=tasks.known,
+            queues=self.queues,
+            tasks=self._tasks.known,
             slots=self.concurrency,
-            place=self._hosts.place,
-            left=self._hosts.left,
-            cancel_grace=settings.cancel_grace,
+            cancel_grace=self.settings.cancel_grace,
         )
-        self._heartbeat = Heartbeat(
-            store,
-            settings,
-            emitter,
-            state=lambda: (self._claimer.id, "stopping" if self._stops else "running"),
+
+    def _new_heartbeat(self) -> Heartbeat:
+        return Heartbeat(
+            self._store,
+            self.settings,
+            self._emitter,
+            state=lambda: (self._claimer.id, "stopping" if self.stopping else "running"),
             lost=self._found_lost,
             reclaimed=self._inbox.wake,
             beaten=self._beaten,
             outdated=self._found_outdated,
             station=self._station,
         )
-        self._looked = 0.0
-        self._stops = 0
-        self._is_lost = False
-        self._outdated: SchemaOutOfDate | None = None
-        self._grace_ends = float("inf")
-        self._end_anyway = float("inf")
-        self._canceled = False
-        self._on_beat: list[Callable[[], None]] = []
 
     def __repr__(self) -> str:
         return f"<Worker {self.name}>"
@@ -142,7 +143,7 @@ class Worker:
     @property
     def stopping(self) -> bool:
         """Whether it was told to stop."""
-        return self._stops > 0
+        return self._stop.told > 0
 
     @property
     def done(self) -> Summary:
@@ -179,7 +180,7 @@ class Worker:
 
     def stop(self) -> None:
         """Stop as the first SIGTERM does; any further call as the second one. From any thread, also from a job."""
-        self._told(min(self._stops + 1, 2))
+        self._told(min(self._stop.told + 1, 2))
 
     def _serve(self, *, until_idle: bool) -> None:
         with stop_signals(self._told), self._started():
@@ -232,7 +233,7 @@ class Worker:
         failures = 0
         next_due: int | None = None
         heed = Heed.JOBS
-        while not self._stops:
+        while not self.stopping:
             if self._is_lost:
                 self._start_anew()
             messages = self._inbox.take()
@@ -258,8 +259,9 @@ class Worker:
         self._claimer.claiming = False
         self._claimer.take_back()
         failures = 0
-        while self._ledger and time.monotonic() < self._end_anyway:
-            self._cancel_when_time()
+        while self._ledger and not self._stop.is_over:
+            if (grace := self._stop.cancels()) is not None:
+                self._claimer.cancel_all(grace)
             messages = self._inbox.take()
             if not messages and self._inbox.seen():
                 self._inbox.wait(0.05)
@@ -271,18 +273,9 @@ class Worker:
                 failures += 1
                 self._pause(_TURN, failures)
 
-    def _cancel_when_time(self) -> None:
-        now = time.monotonic()
-        if not self._canceled and (now >= self._grace_ends or self._stops > 1):
-            self._canceled = True
-            self._end_anyway = now + self.settings.cancel_grace + _STOP_ANYWAY
-            self._claimer.cancel_all(self.settings.cancel_grace if self._stops < 2 else 0.0)
-
     def _told(self, count: int) -> None:
-        self._stops = max(self._stops, count)
-        if count == 1:
-            self._grace_ends = time.monotonic() + self.settings.shutdown_grace
-        elif count > 2:
+        self._stop.tell(count)
+        if count > 2:
             self._hosts.kill()
             os._exit(1)
         self._inbox.wake()
@@ -366,13 +359,13 @@ class Worker:
         if self._outdated is None:
             self._outdated = error
             _log.error("stopping: %s", error)
-            if not self._stops:
+            if not self.stopping:
                 self._told(1)
 
     def _start_anew(self) -> None:
         self._emitter.emit(WorkerLost(self.name, self._claimer.drop_all()))
         failures = 0
-        while self._is_lost and not self._stops:
+        while self._is_lost and not self.stopping:
             try:
                 self._register()
                 self._is_lost = False
