@@ -65,6 +65,20 @@ def test_the_database_tells_its_version(bare):
     assert bare.done("db", "status") == f"{place}: version {needed}, up to date\n"
 
 
+def test_tables_of_a_newer_version_are_left_to_it(jobyard):
+    schema = "" if jobyard.url.startswith("sqlite:") else jobyard.url.rpartition("schema=")[2] + "."
+    run_sql(jobyard, f"insert into {schema}schema_version (version, word, applied_at) values (99, 'later', 0)")
+
+    told = jobyard("db", "status")
+    refused = [jobyard("db", "upgrade"), jobyard("db", "upgrade", "--print")]
+
+    assert told.exit_code == 1
+    assert ": version 99, made by a newer jobyard; this one knows " in told.stdout
+    for each in refused:
+        assert each.exit_code == 1
+        assert "install the newer jobyard here too" in each.stderr
+
+
 def test_the_upgrade_is_printed_for_other_tools(bare):
     script = bare.done("db", "upgrade", "--print")
     before = bare.data("db", "status")["current"]

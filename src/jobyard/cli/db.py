@@ -68,10 +68,17 @@ def status(session: Session, /, as_json: bool) -> None:
     else:
         there = yard.store.driver.is_there
         state = f"version {found.current}" if found.current else "not installed" if there else "no file yet"
-        verdict = "up to date" if found.up_to_date else f"version {found.needed} is needed: run jobyard db upgrade"
-        output.line(f"{yard.store.location}: {state}, {verdict}")
+        output.line(f"{yard.store.location}: {state}, {_verdict(found)}")
     if not found.up_to_date:
         raise click.exceptions.Exit(FAILED)
+
+
+def _verdict(found: migrate.SchemaStatus) -> str:
+    if found.up_to_date:
+        return "up to date"
+    if found.is_newer:
+        return f"made by a newer jobyard; this one knows {found.needed}"
+    return f"version {found.needed} is needed: run jobyard db upgrade"
 
 
 @command.command("copy")

@@ -27,6 +27,10 @@ class SchemaStatus:
     def up_to_date(self) -> bool:
         return self.current == self.needed
 
+    @property
+    def is_newer(self) -> bool:
+        return self.current > self.needed
+
 
 def _sql(driver: Driver) -> Statements:
     return statements(driver.dialect, "schema")
@@ -57,7 +61,11 @@ def check(driver: Driver, url: str) -> None:
             f"run `jobyard --url {url} db upgrade`"
         )
         raise SchemaOutOfDate(msg)
-    if found.current > found.needed:
+    _check_not_newer(driver, found)
+
+
+def _check_not_newer(driver: Driver, found: SchemaStatus) -> None:
+    if found.is_newer:
         msg = (
             f"the schema of {driver.location} is of version {found.current}, made by a newer jobyard; this one knows "
             f"{found.needed}: install the newer jobyard here too"
@@ -66,8 +74,14 @@ def check(driver: Driver, url: str) -> None:
 
 
 def upgrade(driver: Driver) -> list[int]:
-    """Apply what is missing, one after another; returns the numbers of the migrations applied."""
-    if status(driver).current == 0:
+    """
+    Apply what is missing, one after another; returns the numbers of the migrations applied.
+
+    Raises `SchemaOutOfDate` where a newer jobyard was before.
+    """
+    found = status(driver)
+    _check_not_newer(driver, found)
+    if found.current == 0:
         return _install(driver)
     applied = []
     for migration in migrations(driver.dialect):
@@ -98,9 +112,10 @@ def _apply(driver: Driver, tx: Transaction, wanted: Iterable[Migration]) -> list
 
 
 def pending_sql(driver: Driver) -> str:
-    """What `upgrade` would run, for those who run it with a tool of their own."""
-    current = status(driver).current
-    missing = [m for m in migrations(driver.dialect) if m.number > current]
+    """What `upgrade` would run, for those who run it with a tool of their own. Raises as it does."""
+    found = status(driver)
+    _check_not_newer(driver, found)
+    missing = [m for m in migrations(driver.dialect) if m.number > found.current]
     return "\n".join(_script(driver, migration) for migration in missing)
 
 
