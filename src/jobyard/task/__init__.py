@@ -5,13 +5,12 @@ from jobyard.task.new import new_job
 from jobyard.task.options import CallKeywords, CallOptions, Duration, TaskKeywords, TaskOptions
 from jobyard.task.policy import Policy, QueueDefaults, resolve_policy
 from jobyard.task.registry import Registry
-from jobyard.task.task import CallableTask, Control, Runnable, Task
+from jobyard.task.task import CallableTask, Runnable, Task
 
 __all__ = [
     "CallKeywords",
     "CallOptions",
     "CallableTask",
-    "Control",
     "Decorator",
     "Duration",
     "Policy",

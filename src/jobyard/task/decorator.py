@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from jobyard.task.options import TaskKeywords, TaskOptions
 from jobyard.task.registry import Registry
-from jobyard.task.task import CallableTask, Control, Runnable
+from jobyard.task.task import CallableTask, Home, Runnable
 
 __all__ = ["Decorator"]
 
@@ -64,9 +64,9 @@ class Decorator:
         UsageError: this cannot be a task, two options do not fit each other, or a name is another function's.
     """
 
-    def __init__(self, tasks: Registry, control: Control) -> None:
+    def __init__(self, tasks: Registry, yard: Home) -> None:
         self._tasks = tasks
-        self._control = control
+        self._yard = yard
 
     @overload
     def __call__(
@@ -87,6 +87,6 @@ class Decorator:
         return self._registered(function, checked) if function is not None else lambda f: self._registered(f, checked)
 
     def _registered(self, function: Any, options: TaskOptions) -> CallableTask[..., Any, Any]:
-        task: CallableTask[..., Any, Any] = CallableTask(function, options, self._control)
+        task: CallableTask[..., Any, Any] = CallableTask(function, options, self._yard)
         self._tasks.add(task)
         return task

@@ -26,7 +26,7 @@ from jobyard.task import checks
 from jobyard.task.dependencies import check_home, check_order, merged
 from jobyard.task.options import CallKeywords, CallOptions, TaskOptions, Unique, require_process
 
-__all__ = ["CallableTask", "Control", "Runnable", "Task", "module_name"]
+__all__ = ["CallableTask", "Home", "Runnable", "Task", "module_name"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,7 +34,7 @@ R_co = TypeVar("R_co", covariant=True)
 C = TypeVar("C")
 
 
-class Control(Protocol):
+class Home(Protocol):
     """What a task needs of the yard it belongs to."""
 
     @property
@@ -75,7 +75,7 @@ class Task(Generic[P, R]):
     options: TaskOptions
     call: CallOptions
 
-    def __init__(self, decorated: Callable[..., Any], options: TaskOptions, control: Control) -> None:
+    def __init__(self, decorated: Callable[..., Any], options: TaskOptions, yard: Home) -> None:
         _check(decorated)
         # Without __dict__: the fields of a class would overwrite what is set here.
         functools.update_wrapper(cast("Any", self), decorated, updated=())
@@ -90,7 +90,7 @@ class Task(Generic[P, R]):
         _check_schedule(self.signature, options)
         self.options = options
         self.call = CallOptions()
-        self._control = control
+        self._yard = yard
         self._blank: NewJob | None = None
 
     def __repr__(self) -> str:
@@ -99,7 +99,7 @@ class Task(Generic[P, R]):
     @property
     def yard(self) -> Any:
         """The yard it belongs to."""
-        return self._control
+        return self._yard
 
     @property
     def queue(self) -> str:
@@ -142,7 +142,7 @@ class Task(Generic[P, R]):
             BadArguments: a value does not fit its option.
         """
         other = copy(self)
-        other.call = self.call.merged(options, self._control)
+        other.call = self.call.merged(options, self._yard)
         if other.call.memory_limit is not None:
             require_process(other.isolation)
         other._blank = None
@@ -158,11 +158,11 @@ class Task(Generic[P, R]):
             BadArguments: an argument does not fit the task; the text names the parameter.
             QueueClosed: the queue is drained.
         """
-        return self._control.enqueue_new(self._new(args, kwargs), self.call.connection)
+        return self._yard.enqueue_new(self._new(args, kwargs), self.call.connection)
 
     async def aenqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """`enqueue` for coroutines: the event loop goes on meanwhile."""
-        return await self._control.aenqueue_new(self._new(args, kwargs), self.call.connection)
+        return await self._yard.aenqueue_new(self._new(args, kwargs), self.call.connection)
 
     def new(self, /, *args: P.args, **kwargs: P.kwargs) -> NewJob:
         """The job that `enqueue` would store, for `Yard.enqueue_many`; nothing is stored."""
@@ -220,10 +220,10 @@ class Task(Generic[P, R]):
         return blank
 
     def _encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, list[Ref]]:
-        control = self._control
-        text, refs = control.codec.encode_arguments(self.signature, args, kwargs, control.max_payload)
+        yard = self._yard
+        text, refs = yard.codec.encode_arguments(self.signature, args, kwargs, yard.max_payload)
         if refs:
-            check_home((args, kwargs), control)
+            check_home((args, kwargs), yard)
         return text, refs
 
 
