@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from jobyard.errors import BadArguments, InvalidTransition, JobCanceled, JobFailed, NotFinished
 from jobyard.model import standalone
+from jobyard.model.control import Control
 from jobyard.model.fields import field_reader
 from jobyard.model.instants import from_micros
 from jobyard.model.newjob import JobOptions, options_of
@@ -26,41 +27,10 @@ if TYPE_CHECKING:
     from jobyard.model.traceback import RemoteError
     from jobyard.model.why import Reason
 
-__all__ = ["Control", "Job"]
+__all__ = ["Job"]
 
 R = TypeVar("R")
 T = TypeVar("T")
-
-
-class Control(Protocol):
-    """What a job needs of the yard it came from."""
-
-    @property
-    def identity(self) -> object:
-        """Equal for two controls of the same store."""
-
-    def row(self, id: int) -> JobRow: ...
-    def ops(self, row: JobRow, rows: list[OpRow] | None = None) -> list[Op]:
-        """The ops of a job, of their *rows* if those are known already."""
-
-    def log_entries(self, id: int, newer_than: int | None) -> list[LogEntry]: ...
-    def attempts(self, row: JobRow) -> list[Attempt]: ...
-    def progress(self, id: int) -> list[Progress]: ...
-    def error(self, text: str | None) -> RemoteError | None: ...
-    def worker(self, id: int) -> tuple[str, str, int] | None:
-        """Name, machine and last heartbeat of a worker."""
-
-    def wait(self, id: int, timeout: float | None) -> JobRow: ...
-    async def await_(self, id: int, timeout: float | None) -> JobRow: ...
-    def cancel(self, id: int) -> tuple[bool, str]: ...
-    def change_priority(self, id: int, priority: int) -> tuple[bool, str]: ...
-    def retry(self, id: int) -> JobRow: ...
-    def suspend(self, id: int) -> JobRow: ...
-    def resume(self, id: int) -> JobRow: ...
-    def run_now(self, id: int) -> JobRow: ...
-    def mark_unfinished_ops(self, id: int, status: Status, result: Any) -> JobRow: ...
-    def why(self, id: int) -> list[Reason]: ...
-    def stack(self, id: int, timeout: float) -> Any: ...
 
 
 class Job(Reference, Generic[R]):

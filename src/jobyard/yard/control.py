@@ -35,7 +35,7 @@ _decode_refs = msgspec.json.Decoder(list[Ref]).decode
 
 
 class JobControl:
-    """Acts on the jobs of one store; see `model.job.Control`."""
+    """Acts on the jobs of one store; see `model.control.Control`."""
 
     def __init__(self, store: Store, tasks: Registry, codec: Codec, user: Callable[[], str | None]) -> None:
         self._store = store

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from jobyard.model.audit import Event
+from jobyard.model.control import Control
 from jobyard.model.instants import from_micros
-from jobyard.model.job import Control, Job
+from jobyard.model.job import Job
 from jobyard.model.machine import MachineState, OfflineReason, offline_reason
 from jobyard.store import Store
 from jobyard.store.driver import Transaction
