@@ -68,9 +68,7 @@ def settle(
     """Write a batch of outcomes, at most one an attempt."""
     result = Settlement()
     items = _without_committed(tx, jobs, items, result)
-    for item in items:
-        if item.outcome.ended == Ended.CRASHED and item.row.definition is not None:
-            _end_if_recurrence(item)
+    _end_recurrences(items)
     for item in items:
         if item.decision.advance:
             (result.done if _advance(tx, jobs, item, queues, now) else result.stale).append(item)
@@ -81,24 +79,24 @@ def settle(
     if backs:
         _leave_aside(tx, jobs, backs)
         _give_back(tx, jobs, backs, queues, worker, result, now)
-    ended = {s.row.id: CODES[s.decision.status] for s in result.done if s.decision.status in FINAL}
+    ended = [item for item in result.done if item.decision.status in FINAL]
     if ended:
-        released = jobs.release(tx, ended, now)
-        result.ready = result.ready or released.ready
-        result.ended = released.ended
+        _release(tx, jobs, ended, result, now)
     _note_reclaims(tx, jobs, result, worker, now)
-    defined = [item for item in result.done if item.row.definition is not None and item.decision.status in FINAL]
+    defined = [item for item in ended if item.row.definition is not None]
     if defined:
         next_ready = jobs.note_ends(tx, map(_end, defined), now)
         result.ready = result.ready or next_ready
     return result
 
 
-def _end_if_recurrence(item: Settled) -> None:
+def _end_recurrences(items: Sequence[Settled]) -> None:
     """A run of a recurrence that was taken back ends, and leaves a new job."""
-    if item.decision.status is Status.QUEUED and is_recurrence(item.row):
-        item.decision = Decision(Status.FAILED)
-        item.outcome.result_status = ResultStatus.RECLAIMED.value
+    for item in items:
+        is_back = item.outcome.ended == Ended.CRASHED and item.decision.status is Status.QUEUED
+        if is_back and is_recurrence(item.row):
+            item.decision = Decision(Status.FAILED)
+            item.outcome.result_status = ResultStatus.RECLAIMED.value
 
 
 def _leave_aside(tx: Transaction, jobs: Jobs, backs: Sequence[Settled]) -> None:
@@ -229,6 +227,12 @@ def _sort_out(
             held = row is not None and row.epoch == item.row.epoch and row.status == _CANCELING
             (result.canceling if held else result.stale).append(item)
     return done
+
+
+def _release(tx: Transaction, jobs: Jobs, ended: Sequence[Settled], result: Settlement, now: int) -> None:
+    released = jobs.release(tx, {item.row.id: CODES[item.decision.status] for item in ended}, now)
+    result.ready = result.ready or released.ready
+    result.ended = released.ended
 
 
 def _give_back(
