@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from threading import Event
 
 import pytest
 from tests.store.acts import claim, new, put, row, statuses
@@ -10,6 +11,7 @@ from tests.store.processes import all_of, run
 
 from jobyard.store import open_store
 from jobyard.store.driver import Heed
+from jobyard.store.invariants import check_invariants
 
 CLAIMS = """
     from jobyard.store import open_store
@@ -70,6 +72,7 @@ def test_sixty_four_callers_of_one_unique_key_get_one_job(store, url):
     assert [len(ids) for *ids, _ in answers] == [16] * 4
     assert len({id for *ids, _ in answers for id in ids}) == 1
     assert sum(existing for *_, existing in answers) == 63
+    assert check_invariants(store, now=store.now(), lost_after=30) == []
 
 
 def test_processes_that_enqueue_at_once_lose_nothing(store, url):
@@ -88,8 +91,6 @@ def test_processes_that_enqueue_at_once_lose_nothing(store, url):
 
 
 def test_a_commit_elsewhere_wakes_those_who_listen(store, url):
-    from threading import Event
-
     put(store)
     woken = Event()
     forget = store.driver.listen(woken.set)
@@ -229,6 +230,7 @@ class TestFork:
             import os, threading
             from jobyard.store import open_store
             from jobyard.store.driver import Heed
+from jobyard.store.invariants import check_invariants
             from tests.store.acts import put
             store = open_store(url)
             heard = threading.Event()
