@@ -230,7 +230,6 @@ class TestFork:
             import os, threading
             from jobyard.store import open_store
             from jobyard.store.driver import Heed
-from jobyard.store.invariants import check_invariants
             from tests.store.acts import put
             store = open_store(url)
             heard = threading.Event()
