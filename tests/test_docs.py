@@ -20,6 +20,7 @@ from jobyard import errors
 from jobyard.cli import cli
 from jobyard.config import SETTINGS
 from jobyard.model import events
+from jobyard.task import CallKeywords, TaskKeywords
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -110,8 +111,6 @@ def test_every_error_and_name_is_in_the_reference():
 
 
 def test_every_option_of_tasks_and_calls_is_in_the_guide():
-    from jobyard.task import CallKeywords, TaskKeywords
-
     tasks = (DOCS / "guide" / "tasks.md").read_text(encoding="utf-8")
     jobs = (DOCS / "guide" / "jobs.md").read_text(encoding="utf-8")
 

@@ -20,7 +20,9 @@ from jobyard import (
     RemoteError,
     Status,
     UnknownField,
+    Yard,
 )
+from jobyard.model.faults import fault
 from jobyard.model.states import FINAL, calc_status
 
 AT = datetime(2026, 1, 1, 12, 0, 0, 1, tzinfo=UTC)
@@ -55,8 +57,6 @@ def test_no_op_is_refused():
 
 
 def test_the_ops_of_a_task_are_taken(tmp_path):
-    from jobyard import Yard
-
     add = Yard(f"sqlite:///{tmp_path}/unused.db").task(name="add")(lambda a, b: a + b)
 
     assert Job("default", 1, [add.op(1, b=2)]).ops[0].kwargs == {"b": 2}
@@ -259,7 +259,7 @@ def test_the_state_has_what_does_not_follow_from_the_rest():
 
 
 def test_a_restored_job_has_everything_of_the_one_before():
-    error = RemoteError.from_json(fault())
+    error = RemoteError.from_json(broken())
     made = Job(
         "images",
         7,
@@ -279,9 +279,7 @@ def test_a_restored_job_has_everything_of_the_one_before():
     assert again.yard is None
 
 
-def fault():
-    from jobyard.model.faults import fault
-
+def broken():
     return fault(ValueError("broken"))
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 from tests import postgres
-from tests.store.acts import claim, new, put, row, status, statuses
+from tests.store.acts import claim, end, new, put, row, status, statuses
 from tests.support import eventually
 
 from jobyard.errors import UnknownJob, UsageError
@@ -119,7 +119,6 @@ def test_a_search_path_of_the_caller_stays_and_is_no_matter(store, server):
 def test_parents_are_not_held_up(store, server):
     [parent] = put(store)
     [claimed] = claim(store)
-    from tests.store.acts import end
 
     with psycopg.connect(server) as connection:
         [child] = add(store, connection, new(after=[parent]))

@@ -1,5 +1,6 @@
 """Which jobs a worker takes, when, and how it ends."""
 
+import asyncio
 import signal
 import threading
 import time
@@ -339,8 +340,6 @@ def test_after_the_grace_jobs_are_canceled_and_requeued(make_yard):
 
     @yard.task
     async def endless() -> None:
-        import asyncio
-
         began.set()
         await asyncio.sleep(60)
 

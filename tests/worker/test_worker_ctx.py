@@ -9,7 +9,7 @@ import pytest
 from tests.support import eventually
 from tests.worker.serving import serving
 
-from jobyard import ctx
+from jobyard import Retry, ctx
 from jobyard.errors import QueueClosed, StaleRun
 from jobyard.model.events import StaleWrite
 
@@ -59,8 +59,6 @@ def test_other_handlers_get_what_they_always_got(yard, caplog):
 
 
 def test_the_log_goes_on_over_attempts_and_ops(yard):
-    from jobyard import Retry
-
     @yard.task(retry=Retry(2, delay=0))
     def work(word: str) -> None:
         logging.getLogger("app").warning("%s in attempt %d", word, ctx.attempt)

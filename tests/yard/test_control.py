@@ -8,7 +8,8 @@ import pytest
 from tests.store.acts import make
 from tests.support import eventually
 
-from jobyard import BadArguments, InvalidTransition, Job, Status
+from jobyard import BadArguments, InvalidTransition, Job, Status, UnknownJob, Yard, ctx
+from jobyard.model.states import FINAL, TRANSITIONS
 from jobyard.testing import run_now
 
 REFUSED = None
@@ -72,8 +73,6 @@ def test_cancel_at_once_sets_the_end(job_in, clock):
 def test_canceling_several_ops_keeps_the_results_of_those_that_are_done(yard, tasks):
     @yard.task(name="cancel_me")
     def cancel_me():
-        from jobyard import ctx
-
         yard.job(ctx.job.id).cancel()
         eventually(lambda: ctx.canceling)
         return "returned"
@@ -89,8 +88,6 @@ def test_canceling_several_ops_keeps_the_results_of_those_that_are_done(yard, ta
 def test_a_canceled_job_whose_last_op_returns_has_succeeded(yard):
     @yard.task(name="cancel_me")
     def cancel_me():
-        from jobyard import ctx
-
         yard.job(ctx.job.id).cancel()
         eventually(lambda: ctx.canceling)
         return "returned"
@@ -186,8 +183,6 @@ def test_change_priority_leaves_ops_that_run_or_have_ended_alone(yard, tasks):
 
     @yard.task(name="look")
     def look():
-        from jobyard import ctx
-
         job = yard.job(ctx.job.id)
         seen.append(job.change_priority(5))
         seen.append([op.priority for op in job.ops])
@@ -243,8 +238,6 @@ def test_every_action_is_an_event_with_its_user(yard, tasks):
 @pytest.mark.parametrize("before", list(Status))
 @pytest.mark.parametrize("status", ["succeeded", "failed", "skipped", "canceled"])
 def test_mark_unfinished_ops_ends_a_stored_job_by_the_table(yard, job_in, before, status):
-    from jobyard.model.states import FINAL, TRANSITIONS
-
     job = job_in(before)
     if before in FINAL:
         job.mark_unfinished_ops(status)
@@ -267,8 +260,6 @@ def test_the_ops_of_a_stored_job_can_be_marked_with_an_end_only(job_in, status):
 def test_marking_a_running_job_fences_its_worker(yard, tasks):
     @yard.task(name="marked")
     def marked():
-        from jobyard import ctx
-
         yard.job(ctx.job.id).mark_unfinished_ops("failed")
         return "too late"
 
@@ -289,8 +280,6 @@ def test_finalize_needs_every_op_to_have_ended(yard, job_in, tasks):
 
 
 def test_a_job_of_another_process_is_seen_as_it_is(url, yard, tasks):
-    from jobyard import Yard
-
     job = tasks.echo.enqueue()
     with Yard(url) as other:
         other.job(job.id).cancel()
@@ -300,8 +289,6 @@ def test_a_job_of_another_process_is_seen_as_it_is(url, yard, tasks):
 
 
 def test_acting_on_a_job_that_is_gone_is_unknown_job(yard, tasks, clock):
-    from jobyard import UnknownJob
-
     job = tasks.echo.enqueue()
     run_now(yard)
     clock.advance(timedelta(days=8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -206,8 +207,6 @@ async def enqueue_in_a_loop(tasks, yard):
 
 
 def test_coroutines_enqueue_too(yard, tasks):
-    import asyncio
-
     jobs = asyncio.run(enqueue_in_a_loop(tasks, yard))
 
     assert [job.id for job in jobs] == [1, 2, 3, 4]

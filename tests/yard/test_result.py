@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -140,8 +140,6 @@ def test_the_ops_behind_a_skipped_one_are_skipped(yard, tasks):
 
 @pytest.mark.parametrize("state", ["queued", "scheduled", "suspended"])
 def test_an_unfinished_job_has_no_result_yet(tasks, state):
-    from datetime import timedelta
-
     job = tasks.echo.using(due=timedelta(hours=state == "scheduled")).enqueue()
     if state == "suspended":
         job.suspend()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from jobyard import Summary, ctx
+from jobyard import Summary, Yard, ctx
 from jobyard.errors import StoreBusy
 from jobyard.store import open_store
 from jobyard.testing import enqueued, run_now
@@ -73,8 +74,6 @@ def test_monkeypatch_caplog_and_closures_work(yard, monkeypatch, caplog):
 
     @yard.task(name="look")
     def look():
-        import os
-
         logging.getLogger("shop").warning("looking")
         return os.environ["SHOP"]
 
@@ -244,8 +243,6 @@ def test_an_application_that_is_no_yard_is_said(tmp_path):
 
 
 def test_a_yard_without_tasks_leaves_what_is_there(yard, tasks, url, clock):
-    from jobyard import Yard
-
     tasks.echo.enqueue()
     with Yard(url, clock=clock) as other:
         assert run_now(other) == Summary(0, 0, 0, 0, 0, left=1)

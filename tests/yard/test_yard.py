@@ -6,6 +6,7 @@ import doctest
 import multiprocessing
 import os
 import threading
+from importlib import import_module
 
 import pytest
 
@@ -32,8 +33,6 @@ def test_its_examples_work_as_they_stand_there():
 
 @pytest.mark.parametrize("name", ["testing", "aio"])
 def test_the_examples_of_other_modules_do_too(name):
-    from importlib import import_module
-
     assert doctest.testmod(import_module(f"jobyard.{name}")).failed == 0
 
 
