@@ -13,6 +13,7 @@ from tests.proxy import Proxy
 from tests.store.acts import add_worker, claim, end, insert, new, put, statuses
 from tests.support import eventually
 
+from jobyard import Yard
 from jobyard.errors import StoreBusy, StoreUnavailable
 from jobyard.model.messages import LogLine
 from jobyard.store import open_store
@@ -111,6 +112,22 @@ class TestLostReplies:
         assert proxy.cut_at is None
         assert [row.id for row in claimed] == ids
         assert end(far, claimed[0]).stale == []
+
+    def test_a_worker_whose_commit_was_not_heard_of_goes_on(self, url, proxy, store):
+        ran = []
+        with Yard(by_way_of(proxy, url)) as yard:
+
+            @yard.task(name="note")
+            def note(number):
+                ran.append(number)
+                if number == 0:
+                    proxy.cut_at = COMMITTED
+
+            yard.enqueue_many([note.new(number) for number in range(5)])
+            summary = yard.worker(concurrency=1).run_until_idle()
+
+        assert ran == [0, 1, 2, 3, 4]
+        assert (summary.succeeded, summary.left) == (5, 0)
 
     def test_what_was_rolled_back_is_an_error(self, far, store, url):
         def killed_before_its_commit():

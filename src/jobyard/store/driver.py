@@ -40,7 +40,8 @@ class Transaction(Protocol):
         Send one statement; what is returned waits for its rows.
 
         So statements that do not need each other's rows cost one round trip together. They run in the order in which
-        they were sent, and those that nobody waits for at the latest with the commit; their rows can be had after it.
+        they were sent, and those that nobody waits for at the latest with the commit; their rows can be had after it,
+        unless the connection broke in it (`StoreError`).
         """
 
     def execute(self, statement: str, params: Params = ...) -> int:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from jobyard.errors import JobyardError, MissingDependencies
+from jobyard.errors import JobyardError, MissingDependencies, StoreError
 from jobyard.model.emitter import Emitter
 from jobyard.model.events import ChildDied, JobsClaimed, SlotAbandoned, StaleWrite
 from jobyard.model.faults import fault
@@ -130,12 +130,16 @@ class Claimer:
         turn.wanted = self._wanted(turn)
         try:
             with self._store.transaction() as tx:
-                self._act(tx, turn, self._store.now())
+                next_due = self._act(tx, turn, self._store.now())
         except BaseException:
             turn.undo()
             self._in_doubt = True
             raise
         self._in_doubt = False
+        try:
+            turn.next_due = next_due()
+        except StoreError:  # the turn is committed, but the connection broke before it said so
+            turn.again = True
         self._after(turn)
         return turn
 
@@ -193,7 +197,8 @@ class Claimer:
         ending = {(o.id, o.epoch) for o in turn.outcomes if not o.more}
         return len(self._ledger) - sum(1 for key in ending if self._ledger.get(*key))
 
-    def _act(self, tx: Transaction, turn: Turn, now: int) -> None:
+    def _act(self, tx: Transaction, turn: Turn, now: int) -> Callable[[], int | None]:
+        """All that a turn does; returns when the next scheduled job is due, which comes with the commit."""
         self._known_queues = self._store.queues.all(tx)
         requests = self._store.requests.ask_open_for(tx, self.id)
         alive = self._store.workers.ask_hold(tx, self.id)
@@ -206,7 +211,7 @@ class Claimer:
             self._claim(tx, turn, now, lambda: self._station.takes_jobs(tx, machine(), now) and alive())
         self._sort_requests(tx, turn, requests(), now)
         turn.lost = not alive()
-        turn.next_due = self._store.jobs.ask_next_due(tx)
+        return self._store.jobs.ask_next_due(tx)
 
     def _return_unknown(self, tx: Transaction, turn: Turn, now: int) -> None:
         """A commit that failed may have been carried out: jobs claimed by it are this worker's without its knowing."""

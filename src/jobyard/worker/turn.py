@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +37,7 @@ class Turn:
     """How long the claim took."""
     requests: list[Request] = field(default_factory=list)
     ended: list[JobRow] = field(default_factory=list)
-    next_due: Callable[[], int | None] = lambda: None
+    next_due: int | None = None
     ready: bool = False
     wanted: int = 0
     again: bool = False

@@ -243,7 +243,7 @@ class Worker:
                 if turn is None:
                     self._pause(_TURN, failures)
                     continue
-                next_due = turn.next_due()
+                next_due = turn.next_due
                 heed = Heed.JOBS if turn.wanted > len(turn.claimed) else Heed.REQUESTS
                 if turn.full or turn.again:
                     self._inbox.wake()
