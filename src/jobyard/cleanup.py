@@ -15,9 +15,10 @@ from jobyard.model.states import CODES
 from jobyard.model.text import escape
 from jobyard.store import Store
 from jobyard.store.cleanups import Cleanup
+from jobyard.store.prune import Pruned, prune
 from jobyard.task import Registry, Task
 
-__all__ = ["clean_up", "clean_up_old", "delete_build"]
+__all__ = ["clean_up_and_prune", "delete_build"]
 
 _log = logging.getLogger("jobyard")
 _AT_MOST = 100
@@ -29,7 +30,7 @@ def delete_build(store: Store, tasks: Registry, codec: Codec, id: int, user: str
     with store.read() as tx:
         if not store.builds.is_deletable(tx, id):
             return
-    clean_up(store, tasks, codec, id)
+    _clean_up(store, tasks, codec, id)
     with store.transaction() as tx:
         row = store.builds.delete(tx, id)
         if row is not None:
@@ -37,7 +38,16 @@ def delete_build(store: Store, tasks: Registry, codec: Codec, id: int, user: str
     store.driver.notify(everywhere=False)
 
 
-def clean_up(store: Store, tasks: Registry, codec: Codec, id: int) -> None:
+def clean_up_and_prune(
+    store: Store, tasks: Registry, codec: Codec, *, keep: float, keep_failed: float, now: int, dry_run: bool = False
+) -> Pruned:
+    """Delete what was kept for long enough, see `prune`; the builds among it are cleaned up before."""
+    if not dry_run:
+        _clean_up_old(store, tasks, codec, keep=keep, keep_failed=keep_failed, now=now)
+    return prune(store, keep=keep, keep_failed=keep_failed, now=now, dry_run=dry_run)
+
+
+def _clean_up(store: Store, tasks: Registry, codec: Codec, id: int) -> None:
     """
     Call the clean-up of a build that has succeeded, if it has one that was not called yet.
 
@@ -64,7 +74,7 @@ def clean_up(store: Store, tasks: Registry, codec: Codec, id: int) -> None:
         store.cleanups.end(tx, id)
 
 
-def clean_up_old(store: Store, tasks: Registry, codec: Codec, *, keep: float, keep_failed: float, now: int) -> None:
+def _clean_up_old(store: Store, tasks: Registry, codec: Codec, *, keep: float, keep_failed: float, now: int) -> None:
     """Clean up what a prune would delete next, as far as the tasks are known here."""
     usual, failed = now - round(keep * 1_000_000), now - round(keep_failed * 1_000_000)
     with store.read() as tx:
@@ -73,7 +83,7 @@ def clean_up_old(store: Store, tasks: Registry, codec: Codec, *, keep: float, ke
         if function not in tasks:
             continue
         try:
-            clean_up(store, tasks, codec, id)
+            _clean_up(store, tasks, codec, id)
         except Exception as error:
             _log.warning("the clean-up %s of build %d failed, and is repeated later: %s", function, id, error)
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jobyard.cleanup import clean_up_old
+from jobyard.cleanup import clean_up_and_prune
 from jobyard.config import Settings
 from jobyard.errors import SchemaOutOfDate
 from jobyard.model.codec import Codec
@@ -16,7 +16,6 @@ from jobyard.model.events import JobPoisoned, JobReclaimed, WorkerLost
 from jobyard.model.states import Status
 from jobyard.model.traceback import RemoteError
 from jobyard.store import Store, migrate
-from jobyard.store.prune import prune
 from jobyard.store.reclaim import Reclaimed
 from jobyard.task import Registry
 from jobyard.worker.station import Station
@@ -194,15 +193,13 @@ class Chores:
         self.store.driver.notify(everywhere=True)
 
     def prune(self) -> None:
-        settings = self.settings
-        clean_up_old(
+        gone = clean_up_and_prune(
             self.store,
             self.tasks,
             self.codec,
-            keep=settings.keep,
-            keep_failed=settings.keep_failed,
+            keep=self.settings.keep,
+            keep_failed=self.settings.keep_failed,
             now=self.store.now(),
         )
-        gone = prune(self.store, keep=settings.keep, keep_failed=settings.keep_failed, now=self.store.now())
         if gone:
             _log.info("pruned %s", gone)

@@ -415,13 +415,17 @@ class Yard:
 
     def prune(self, *, dry_run: bool = False) -> Pruned:
         """Delete what is older than the settings keep, in small batches; returns how much of what."""
-        from jobyard.cleanup import clean_up_old
-        from jobyard.store.prune import prune  # like the worker, nothing that one who enqueues should wait for
+        from jobyard.cleanup import clean_up_and_prune  # as the worker, nothing that one who enqueues should wait for
 
-        keep, keep_failed, now = self.settings.keep, self.settings.keep_failed, self.store.now()
-        if not dry_run:
-            clean_up_old(self.store, self.tasks, self.codec, keep=keep, keep_failed=keep_failed, now=now)
-        return prune(self.store, keep=keep, keep_failed=keep_failed, now=now, dry_run=dry_run)
+        return clean_up_and_prune(
+            self.store,
+            self.tasks,
+            self.codec,
+            keep=self.settings.keep,
+            keep_failed=self.settings.keep_failed,
+            now=self.store.now(),
+            dry_run=dry_run,
+        )
 
     def worker(
         self,
