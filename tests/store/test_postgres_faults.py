@@ -120,8 +120,7 @@ class TestLostReplies:
             @yard.task(name="note")
             def note(number):
                 ran.append(number)
-                if number == 0:
-                    proxy.cut_at = COMMITTED
+                proxy.cut_at = COMMITTED
 
             yard.enqueue_many([note.new(number) for number in range(5)])
             summary = yard.worker(concurrency=1).run_until_idle()
