@@ -175,3 +175,9 @@ class Counted:
 def counted(store: Store) -> Any:
     with store.transaction() as tx:
         yield Counted(tx)
+
+
+def spoil(store: Store, statement: str, **values: Any) -> None:
+    """Write what the store itself would never write."""
+    with store.transaction() as tx:
+        tx.execute(statement, values)

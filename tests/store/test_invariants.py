@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.store.acts import SECOND, act, add_worker, claim, end, make, new, put, row, status
+from tests.store.acts import SECOND, act, add_worker, claim, end, make, new, put, row, spoil, status
 
 from jobyard.model.messages import LogLine, ProgressReport
 from jobyard.model.states import STATUSES
@@ -15,11 +15,6 @@ LOST_AFTER = 30
 def broken(store, **options):
     found = check_invariants(store, now=store.now(), lost_after=LOST_AFTER, **options)
     return {(violation.id, *violation.jobs) for violation in found}
-
-
-def spoil(store, statement, **values):
-    with store.transaction() as tx:
-        tx.execute(statement, values)
 
 
 @pytest.fixture
