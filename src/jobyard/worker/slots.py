@@ -236,7 +236,7 @@ class Loop:
     async def _carry(self, run: Run) -> None:
         attempt = self._host.begin(run, self)
         if attempt is not None:
-            attempt.task = asyncio.current_task()
+            attempt.task = asyncio.current_task(self._loop)  # without it, each call asks the system for the process
             current_run.set(attempt)
             if attempt.canceling:  # told before there was a task to cancel
                 attempt.task.cancel()

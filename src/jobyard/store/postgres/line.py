@@ -75,6 +75,8 @@ class Line:
         self._named = 0
         self._due: deque[Reply | None] = deque()
         """The replies that are still to come, in order; None where the server makes a break."""
+        self._posted = 0
+        """How many breaks end with what nobody waits for."""
 
     @property
     def closed(self) -> bool:
@@ -117,7 +119,7 @@ class Line:
             psycopg.Error: one of the statements was refused, or the connection is broken.
         """
         self._break()
-        self._take()
+        self._take(self._older())
 
     def rows(self, reply: Reply) -> list[Row]:
         """The rows of a reply that was waited for."""
@@ -139,23 +141,27 @@ class Line:
         Raises:
             psycopg.Error: the statement was refused, or the connection is broken.
         """
+        older = self._older()
         reply = self.send(call)
         self._break()
         if then is not None:
             self.post(then)
-        self._take()
+        self._take(older)
         return self.rows(reply)
 
     def post(self, call: Call) -> None:
         """Have the server run a statement in a transaction of its own, and do not wait."""
         self.send(call)
         self._break()
+        self._posted += 1
         self.push()
 
     def is_usable(self) -> bool:
-        """Whether it can be used again: what was posted is answered, and the server has not said goodbye."""
+        """Whether it can be used again: the server has not said goodbye. What is on its way is not waited for."""
+        if self._posted and not self._waits(0):
+            return not self.closed
         try:
-            while self._due:
+            for _ in range(self._older()):
                 self._receive(_PATIENCE_S)
         except psycopg.Error:
             return False
@@ -178,7 +184,14 @@ class Line:
         self._pgconn.pipeline_sync()
         self._due.append(None)
 
-    def _take(self) -> None:
+    def _older(self) -> int:
+        """How many breaks of what was posted come before what is sent next; they are the caller's now."""
+        older, self._posted = self._posted, 0
+        return older
+
+    def _take(self, older: int) -> None:
+        for _ in range(older):
+            self._receive(None)
         refused = self._receive(None)
         if refused is not None:
             raise refused
