@@ -33,6 +33,8 @@ Prepared = tuple[str, tuple[int, ...]]
 _TYPES: dict[type, int] = {bool: 16, bytes: 17, int: 20, float: 701}
 """The types (oid) of the server that parameters have; of text and null it finds out by what they are used for."""
 _PATIENCE_S = 5.0
+_MOST_PREPARED = 500
+"""Statements that a connection remembers: all of jobyard's, and those that filters make up."""
 _REFUSED = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED)
 
 
@@ -99,8 +101,9 @@ class Line:
             self._pgconn.enter_pipeline_mode()
         values = [_text(value) for value in call.values]
         types = tuple([_TYPES.get(type(value), 0) for value in call.values])
-        if self._prepares:
-            self._pgconn.send_query_prepared(self._name((call.statement, types)), values)
+        prepared = call.statement, types
+        if self._prepares and (prepared in self._names or len(self._names) < _MOST_PREPARED):
+            self._pgconn.send_query_prepared(self._name(prepared), values)
         else:
             self._pgconn.send_query_params(call.statement.encode(), values, types)
         reply = Reply()
@@ -198,6 +201,13 @@ class Line:
 
     def _receive(self, timeout: float | None) -> psycopg.Error | None:
         """Take the replies up to the next break; returns the first error of the server among them."""
+        try:
+            return self._received(timeout)
+        except BaseException:  # Ctrl-C too: nobody knows which reply comes next
+            self.close()
+            raise
+
+    def _received(self, timeout: float | None) -> psycopg.Error | None:
         while self._pgconn.flush():
             self._waits(timeout, select.POLLIN | select.POLLOUT)
             self._pgconn.consume_input()
@@ -218,7 +228,6 @@ class Line:
         """Only here is what was not in a transaction committed: until then its replies promise nothing."""
         result = self._next(timeout)
         if result is None or result.status != ExecStatus.PIPELINE_SYNC:
-            self.close()
             msg = result.get_error_message() if result is not None else "the connection was lost"
             raise psycopg.OperationalError(msg)
 
