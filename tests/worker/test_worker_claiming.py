@@ -480,3 +480,20 @@ def test_the_jobs_of_a_silent_worker_are_taken_back_by_another(make_yard, clock,
     assert "silent" in str(happened[0])
     with store.read() as tx:
         assert [w.state for w in store.workers.all(tx)] == ["lost", "stopped", "stopped"]
+
+
+def test_only_what_runs_have_reported_waits_for_the_disk(yard, noted, monkeypatch):
+    """A claim alone does not: from enqueue to start there is one such wait, that of the enqueue."""
+    turns = []
+    transaction = yard.store.transaction
+
+    def watched(**options):
+        turns.append((options.get("durable"), len(noted.words)))
+        return transaction(**options)
+
+    noted.enqueue("x")
+    monkeypatch.setattr(yard.store, "transaction", watched)
+    run(yard)
+
+    assert (False, 0) in turns, "it was claimed without a wait"
+    assert (True, 1) in turns, "its result was written with one"

@@ -129,7 +129,8 @@ class Claimer:
         turn = sorted_turn(messages)
         turn.wanted = self._wanted(turn)
         try:
-            with self._store.transaction() as tx:
+            # A claim alone need not reach the disk: after a power cut nobody remembers it, and the job is queued again.
+            with self._store.transaction(durable=bool(messages)) as tx:
                 next_due = self._act(tx, turn, self._store.now())
         except BaseException:
             turn.undo()
