@@ -17,7 +17,7 @@ from tests.support import eventually
 from jobyard.errors import ConfigError, StoreBusy, StoreError, StoreFull, StoreUnavailable
 from jobyard.store import open_store
 from jobyard.store.invariants import check_invariants, facts
-from jobyard.store.sql import statements
+from jobyard.store.sql import migrations, statements
 from jobyard.store.sqlite.batches import batched
 from jobyard.store.sqlite.filesystem import filesystem_of, network_filesystem
 
@@ -44,6 +44,7 @@ def unprivileged():
     if os.geteuid():
         yield
         return
+    migrations("sqlite")  # that user may not get to the files of this copy
     os.seteuid(NOBODY)
     try:
         yield

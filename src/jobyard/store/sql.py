@@ -64,7 +64,8 @@ def parameters(statement: str) -> list[str]:
     return list(dict.fromkeys(_PARAMETER.findall(statement)))
 
 
-def migrations(dialect: str) -> list[Migration]:
+@cache
+def migrations(dialect: str) -> tuple[Migration, ...]:
     """All migrations of the dialect, in order."""
     found = []
     for path in _folder(dialect).joinpath("migrations").iterdir():
@@ -72,7 +73,7 @@ def migrations(dialect: str) -> list[Migration]:
         if number.isdigit():
             script = _COMMENT.sub("", path.read_text("utf-8"))
             found.append(Migration(int(number), word, [part.strip() for part in script.split(";\n") if part.strip()]))
-    return sorted(found)
+    return tuple(sorted(found))
 
 
 @cache
