@@ -35,16 +35,20 @@ _SETTINGS = {
     "fsync": "off",
     "shared_buffers": "64MB",
     "max_connections": "200",
+    "max_wal_size": "256MB",
     "autovacuum_naptime": "5s",
     "log_min_messages": "fatal",
 }
+
+
+_ROOM = 4 << 30
 
 
 class Server:
     """One server with its data in a folder of its own, in `parent`; `settings` are those of postgresql.conf."""
 
     def __init__(self, parent: Path | None = None, **settings: str) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="jobyard-pg-", dir=parent or short_folder()))
+        self.folder = Path(tempfile.mkdtemp(prefix="jobyard-pg-", dir=parent or _in_memory() or short_folder()))
         self.port = free_port()
         self._settings = {**_SETTINGS, **settings}
         self._user = unprivileged()
@@ -151,6 +155,13 @@ def _copied(folder: Path) -> Path:
         if part.is_dir():
             shutil.copytree(part, folder / part.name, symlinks=True)
     return folder / package.name / "pginstall" / "bin"
+
+
+def _in_memory() -> str | None:
+    """Where files cost no disk, if there is room: each test makes the files of a hundred tables and indexes."""
+    memory = Path("/dev/shm")
+    has_room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _ROOM
+    return str(memory) if has_room else None
 
 
 def short_folder() -> str | None:

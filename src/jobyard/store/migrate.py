@@ -100,12 +100,12 @@ def _apply(driver: Driver, tx: Transaction, wanted: Iterable[Migration]) -> list
     """Apply those that are missing, and return their numbers."""
     sql = _sql(driver)
     for statement in _opening(sql):
-        tx.execute(statement)
+        tx.ask(statement)  # not waited for: a server takes the whole script at once
     current = _current(tx, sql)
     missing = [migration for migration in wanted if migration.number > current]
     for migration in missing:
         for statement in migration.statements:
-            tx.execute(statement)
+            tx.ask(statement)  # not waited for: a server takes the whole script at once
         values = {"version": migration.number, "word": migration.word, "applied_at": driver.now()}
         tx.execute(sql.add_version, values)
     return [migration.number for migration in missing]
