@@ -9,7 +9,7 @@ import psutil
 import pytest
 from tests.support import eventually
 
-KILLS = [pytest.param(8, id="8"), pytest.param(100, id="100", marks=[pytest.mark.soak, pytest.mark.timeout(900)])]
+KILLS = [pytest.param(5, id="5"), pytest.param(100, id="100", marks=[pytest.mark.soak, pytest.mark.timeout(900)])]
 JOBS = 2000
 
 
