@@ -469,8 +469,9 @@ def test_the_jobs_of_a_silent_worker_are_taken_back_by_another(make_yard, clock,
         facts = {"machine": "m", "pid": 1, "queues": None, "tasks": [], "concurrency": 1, "processes": 1}
         id = store.workers.add(tx, name="silent", now=store.now(), **facts)
         store.jobs.claim(tx, ["default"], tasks=f'["{work.name}"]', worker=id, limit=1, now=store.now())
-    happened = heard(yard, kind)
+    happened, started = heard(yard, kind), heard(yard, WorkerStarted)
     with serving(yard), serving(yard):
+        eventually(lambda: len(started) == 2)  # before, a worker does not hear of the clock
         clock.advance(29)
         assert job.refresh().status == "running"
         clock.advance(2)
