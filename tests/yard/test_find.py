@@ -136,3 +136,11 @@ def test_counts_of_an_empty_store(yard):
 def test_a_count_by_what_jobs_do_not_have_is_refused(yard):
     with pytest.raises(BadArguments, match="colour"):
         yard.count(by=("queue", "colour"))
+
+
+@pytest.mark.parametrize("more", ["\0", "\0x", "\ud800"])
+def test_a_name_that_no_store_can_hold_finds_nothing(yard, three, more):
+    assert yard.jobs(queue=f"sums{more}") == []
+    assert yard.jobs(requester=f"bob{more}") == []
+    assert yard.events(user=f"ann{more}") == []
+    assert yard.queues.get(f"sums{more}").counts == {}

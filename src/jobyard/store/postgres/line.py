@@ -21,6 +21,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
+from jobyard.model.text import escape
 from jobyard.store.driver import Row
 from jobyard.store.postgres.statement import array_text
 
@@ -256,4 +257,5 @@ def _text(value: Value) -> bytes | None:
         return None
     if isinstance(value, bytes):
         return b"\\x" + value.hex().encode()
-    return (array_text(value) if isinstance(value, list) else str(value)).encode()
+    # libpq would end the text at a NUL, and find what has a shorter name.
+    return escape(array_text(value) if isinstance(value, list) else str(value)).encode()

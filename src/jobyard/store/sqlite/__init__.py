@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jobyard.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
+from jobyard.model.text import escape
 from jobyard.store.driver import Heed, Params, Row
 from jobyard.store.sqlite.batches import batched
 from jobyard.store.sqlite.filesystem import filesystem_of, network_filesystem
@@ -57,7 +58,7 @@ class SqliteTransaction:
 
     def fetch(self, statement: str, params: Params = {}) -> list[Row]:  # noqa: B006 - never changed
         try:
-            return self._cursor().execute(statement, params).fetchall()
+            return self._run(statement, params).fetchall()
         except sqlite3.Error as error:
             raise translated(error, self._location) from error
 
@@ -67,7 +68,7 @@ class SqliteTransaction:
 
     def execute(self, statement: str, params: Params = {}) -> int:  # noqa: B006 - never changed
         try:
-            return self._cursor().execute(statement, params).rowcount
+            return self._run(statement, params).rowcount
         except sqlite3.Error as error:
             raise translated(error, self._location) from error
 
@@ -80,6 +81,13 @@ class SqliteTransaction:
 
     def after_commit(self, action: Callable[[], None]) -> None:
         self.actions.append(action)
+
+    def _run(self, statement: str, params: Params) -> sqlite3.Cursor:
+        try:
+            return self._cursor().execute(statement, params)
+        except UnicodeEncodeError:  # a name with half a character, which nothing stored has
+            fit = {name: escape(value) if isinstance(value, str) else value for name, value in params.items()}
+            return self._cursor().execute(statement, fit)
 
     def _cursor(self) -> sqlite3.Cursor:
         cursor = self._connection.cursor()
