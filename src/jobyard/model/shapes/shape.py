@@ -9,6 +9,7 @@ Rule 3: a `Reference` may stand anywhere. `dump` leaves it where it stands; `jso
 from __future__ import annotations
 
 import reprlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -68,7 +69,7 @@ class Given:
         self.value = value
 
 
-class Shape:
+class Shape(ABC):
     """
     The values of one annotation.
 
@@ -84,13 +85,13 @@ class Shape:
     kinds: frozenset[type] = frozenset()
     plain: type | None = None
 
+    @abstractmethod
     def dump(self, value: Any) -> Any:
         """The value as JSON, with references left in. Raises `Mismatch`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load(self, data: Any) -> Any:
         """The value that was stored. Raises `Mismatch`."""
-        raise NotImplementedError
 
     def refuse(self, value: Any) -> Any:
         """What `dump` does with a value it does not know: a reference stays, all else is a `Mismatch`."""
