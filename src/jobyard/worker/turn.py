@@ -41,7 +41,7 @@ class Turn:
     ready: bool = False
     wanted: int = 0
     again: bool = False
-    """Jobs became ready after the claim."""
+    """The store is to be looked at again at once: jobs became ready after the claim, or an answer was lost."""
     lost: bool = False
     """Others think that this worker is dead: it may claim nothing."""
     _before: list[tuple[JobRow, JobRow]] = field(default_factory=list)
