@@ -103,7 +103,7 @@ class TestCancel:
         done, _, effect = act(store, "cancel", claimed.id)
 
         with store.read() as tx:
-            [request] = store.requests.open_for(tx, 7)
+            [request] = store.requests.ask_open_for(tx, 7)()
         assert (done, effect.asked) == (True, True)
         assert (request.kind, request.job, request.epoch) == ("cancel", claimed.id, claimed.epoch)
 
@@ -327,7 +327,7 @@ class TestMarkUnfinished:
 
         assert end(store, claimed).stale != []
         with store.read() as tx:
-            assert [request.kind for request in store.requests.open_for(tx, 7)] == ["lost"]
+            assert [request.kind for request in store.requests.ask_open_for(tx, 7)()] == ["lost"]
 
     def test_only_final_statuses_mark(self, store):
         [id] = put(store)

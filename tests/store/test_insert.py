@@ -131,19 +131,6 @@ def test_a_block_that_raises_stores_nothing(store):
     assert total(store) == 0
 
 
-def test_actions_after_the_commit_are_called_after_it_and_only_then(store):
-    seen = []
-    with store.transaction() as tx:
-        [stored] = store.jobs.insert(tx, [new()], store.now())
-        tx.after_commit(lambda: seen.append(status(store, stored.row.id)))
-        assert seen == []
-    with pytest.raises(UnknownJob), store.transaction() as tx:  # noqa: PT012 - the block is what is tested
-        tx.after_commit(lambda: seen.append("never"))
-        store.jobs.get(tx, 999)
-
-    assert seen == ["queued"]
-
-
 def test_a_drained_queue_takes_nothing_until_it_is_opened(store):
     with store.transaction() as tx:
         store.queues.change(tx, "q", drained=True)

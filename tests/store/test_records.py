@@ -134,15 +134,15 @@ class TestRequests:
         with store.transaction() as tx:
             id = store.requests.ask(tx, "stack", claimed, store.now())
             assert store.requests.answered(tx, id) == (None, None)
-            assert store.requests.open_for(tx, 8) == []
-            assert store.requests.open_for(tx, 7) == [(id, "stack", claimed.id, claimed.epoch)]
+            assert store.requests.ask_open_for(tx, 8)() == []
+            assert store.requests.ask_open_for(tx, 7)() == [(id, "stack", claimed.id, claimed.epoch)]
         clock.advance(1)
 
         with store.transaction() as tx:
             store.requests.answer(tx, id, "the stack", store.now())
 
         with store.read() as tx:
-            assert store.requests.open_for(tx, 7) == []
+            assert store.requests.ask_open_for(tx, 7)() == []
             assert store.requests.answered(tx, id) == ("the stack", store.now())
             assert store.requests.last_stack(tx, claimed.id) == "the stack"
 

@@ -50,9 +50,6 @@ class Transaction(Protocol):
     def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         """Run one statement for each row; a row has its parameters in the order of their first use."""
 
-    def after_commit(self, action: Callable[[], None]) -> None:
-        """Call *action* once the transaction is durable; never, if it is rolled back."""
-
 
 class Driver(Protocol):
     """A database. Thread-safe; opens nothing before its first use."""

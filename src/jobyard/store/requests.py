@@ -33,11 +33,8 @@ class Requests:
         id: int = tx.fetch(self._sql.add, values)[0][0]
         return id
 
-    def open_for(self, tx: Transaction, worker: int) -> list[Request]:
-        return self.ask_open_for(tx, worker)()
-
     def ask_open_for(self, tx: Transaction, worker: int) -> Callable[[], list[Request]]:
-        """`open_for`, not waited for."""
+        """What is asked of a worker and not answered; not waited for."""
         rows = tx.ask(self._sql.open_for, {"worker": worker})
         return lambda: [Request(*row) for row in rows()]
 

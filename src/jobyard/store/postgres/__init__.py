@@ -193,8 +193,6 @@ class PostgresDriver:
             lost = self._commit(transaction)
         if lost is not None and number is not None:
             self._resolve(transaction, lost)
-        for action in transaction.actions:
-            action()
 
     def _commit(self, transaction: PostgresTransaction) -> psycopg.Error | None:
         """Commit; returns the error of a connection that was lost meanwhile."""

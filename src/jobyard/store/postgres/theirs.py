@@ -101,9 +101,6 @@ class _Psycopg:
         except psycopg.Error as error:
             raise translated(error, self._driver.location) from error
 
-    def after_commit(self, action: Any) -> None:
-        """Never: the commit is the caller's, who does not say when."""
-
     def _run(self, statement: str, params: Params) -> RawCursor[Row]:
         text, names = numbered(statement, self._driver.schema)
         try:

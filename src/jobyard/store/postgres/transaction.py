@@ -41,7 +41,6 @@ class PostgresTransaction:
         self._ask_number = number
         self._number: Reply | None = None
         self.begun = False
-        self.actions: list[Callable[[], None]] = []
 
     @property
     def number(self) -> str | None:
@@ -69,9 +68,6 @@ class PostgresTransaction:
         for values in batched(statement, rows):
             self._send(Call(text, values))
             self._line.push()
-
-    def after_commit(self, action: Callable[[], None]) -> None:
-        self.actions.append(action)
 
     def commit(self) -> None:
         """Raises psycopg's errors; `is_lost` tells whether what became of it is not known."""

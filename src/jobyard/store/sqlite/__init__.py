@@ -54,7 +54,6 @@ class SqliteTransaction:
     def __init__(self, connection: sqlite3.Connection, location: str) -> None:
         self._connection = connection
         self._location = location
-        self.actions: list[Callable[[], None]] = []
 
     def fetch(self, statement: str, params: Params = {}) -> list[Row]:  # noqa: B006 - never changed
         try:
@@ -78,9 +77,6 @@ class SqliteTransaction:
                 self._cursor().executemany(text, values)
         except sqlite3.Error as error:
             raise translated(error, self._location) from error
-
-    def after_commit(self, action: Callable[[], None]) -> None:
-        self.actions.append(action)
 
     def _run(self, statement: str, params: Params) -> sqlite3.Cursor:
         try:
@@ -154,8 +150,6 @@ class SqliteDriver:
             self._end("commit")
         finally:
             self._leave()
-        for action in transaction.actions:
-            action()
 
     def alone(self, statement: str, params: Params, *, queues: Collection[str] | None = None) -> list[Row]:
         self._enter()
