@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 import time
@@ -15,8 +16,8 @@ class Proxy:
     Forwards connections to a local port, from the port `at`; 0 for any.
 
     `delay` holds each message up, one way, in seconds; `swallow` takes packets and passes none on; `cut_at` breaks the
-    next connection whose server sends these bytes, which do not arrive; `close_at` breaks all of them then, and lets
-    nobody in again; `drop` loses what the server sends with these bytes in it, and `dropped` counts that; `swap` has
+    next connection whose server sends these bytes, which do not arrive; `close_at` breaks all of them where this pattern
+    is found, and lets nobody in again; `drop` loses what the server sends with these bytes in it, and `dropped` counts that; `swap` has
     bytes of the server's and what arrives for them.
     """
 
@@ -24,7 +25,7 @@ class Proxy:
         self.delay = 0.0
         self.swallow = False
         self.cut_at: bytes | None = None
-        self.close_at: bytes | None = None
+        self.close_at: re.Pattern[bytes] | None = None
         self.drop: bytes | None = None
         self.dropped = 0
         self.swap = b"", b""
@@ -70,7 +71,7 @@ class Proxy:
         return lost
 
     def _is_cut(self, data: bytes) -> bool:
-        if self.close_at is not None and self.close_at in data:
+        if self.close_at is not None and self.close_at.search(data):
             self.close()
             return True
         cut = self.cut_at is not None and self.cut_at in data

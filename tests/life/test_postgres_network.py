@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 
 import pytest
@@ -11,6 +12,8 @@ from tests.proxy import Proxy
 from tests.support import eventually
 
 JOBS = 3
+TURN_COMMITTED = re.compile(rb"min\0.*COMMIT\0", re.DOTALL)
+"""What the server says at the end of a claimer's turn, whose last question is when the next job is due."""
 
 
 def port_of(url):
@@ -119,7 +122,7 @@ class TestProxied:
 
     def test_a_worker_outlives_a_commit_of_which_it_never_hears(self, site, url, far_url, proxy):
         worker = site.worker(url=far_url, busy_timeout=0.5)
-        proxy.close_at = b"COMMIT\x00"
+        proxy.close_at = TURN_COMMITTED
         job = site.tasks["note"].enqueue(1)
         eventually(lambda: "its outcome is not known" in site.log)
         failed = site.log.count("again in")

@@ -402,7 +402,7 @@ def test_a_worker_that_was_declared_lost_claims_nothing_before_it_has_started_an
         with yard.store.read() as tx:
             rows = yard.store.jobs.get_many(tx, [job.id for job in jobs])
         assert worker.id not in {row.worker for row in rows.values()}
-        assert server.worker.running == 0
+        eventually(lambda: server.worker.running == 0)
 
 
 def test_a_task_registered_later_is_served_too(yard):

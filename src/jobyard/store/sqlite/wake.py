@@ -80,16 +80,15 @@ class Wake:
                 self._thread = None
 
     def _serve(self, stop: threading.Event, inbox: Inbox | None) -> None:
-        version = None
-        while not stop.is_set():
-            if inbox.received() if inbox is not None else stop.wait(_LOOK):
-                self._call(stop)
-            with contextlib.suppress(Exception):  # the database may be away for a while: others say so
-                version, before = self._data_version(), version
-                if version != before:
+        with contextlib.closing(inbox) if inbox is not None else contextlib.nullcontext():
+            version = None
+            while not stop.is_set():
+                if inbox.received() if inbox is not None else stop.wait(_LOOK):
                     self._call(stop)
-        if inbox is not None:
-            inbox.close()
+                with contextlib.suppress(Exception):  # the database may be away for a while: others say so
+                    version, before = self._data_version(), version
+                    if version != before:
+                        self._call(stop)
 
     def _call(self, stop: threading.Event) -> None:
         if not stop.is_set():
