@@ -322,7 +322,7 @@ def test_a_build_that_is_canceled_while_it_is_held_ends_as_its_holder_says(yard,
 
 
 def test_what_is_held_by_hand_is_taken_back_only_where_it_has_a_heartbeat_timeout(make_yard, clock):
-    yard = make_yard(heartbeat=0.05, reclaim_after=1)
+    yard = make_yard(reclaim_after=1)
     builds = yard.builds
     free, watched = builds.create_build("job"), builds.create_build("job", {"heartbeat_timeout": 60})
     builds.start_build(free)

@@ -95,3 +95,15 @@ def test_the_latest_successful_build_is_neither_failed_nor_skipped_nor_unfinishe
     finished(skipped=True), finished(success=False), builds.create_build("job")
 
     assert builds.get_latest_successful_build("job") == builds.get_build(latest)
+
+
+def test_the_newest_success_is_the_latest_whichever_ended_last(yard, builds):
+    yard.task(name="build")(print)
+    yard.definitions.add("job", "build")
+    older, newer = builds.create_build("job"), builds.create_build("job")
+    for id in (newer, older):
+        builds.start_build(id)
+        builds.finish_build(id, success=True)
+
+    assert builds.get_latest_successful_build("job")["id"] == newer
+    assert yard.definitions.get("job").last_build == newer

@@ -208,7 +208,7 @@ def recurrence_key(name: str) -> str:
 def recorded(row: DefinitionRow, run: Run) -> DefinitionRow:
     """The definition after a run."""
     row = msgspec.structs.replace(row, last_started=max(row.last_started or 0, run.started_at))
-    if run.status is Status.SUCCEEDED:
+    if run.status is Status.SUCCEEDED and run.id >= (row.last_build or 0):  # the newest, whichever ended last
         row.last_build, row.last_build_at = run.id, run.ended_at
     if run.result in GOOD and run.result is not ResultStatus.SUCCESS_PARTIAL:
         row.last_successful = run.ended_at
