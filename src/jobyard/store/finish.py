@@ -14,7 +14,7 @@ from jobyard.model.ranking import is_requested, rank
 from jobyard.model.rows import JobRow, OpRow
 from jobyard.model.states import CODES, Status
 from jobyard.store.foreign import notice_plan
-from jobyard.store.jobs import Finish, json_text
+from jobyard.store.jobs import Finish, finish_params, json_text
 from jobyard.store.plans import Plan, Query
 from jobyard.store.queues import queue_of
 from jobyard.store.recurrence import End
@@ -55,7 +55,7 @@ def finish_plan(store: Store, ending: Ending) -> Plan[bool]:
         return True
     succeeded = CODES["succeeded"]
     end = Finish(row.id, row.epoch, succeeded, ending.result, None, ending.began or None)
-    yield Query(jobs.sql.finish, {"rows": json_text([end]), "now": now})
+    yield Query(jobs.sql.finish, finish_params([end], now))
     yield from jobs.releaser.release({row.id: succeeded}, now)
     if row.definition is not None:
         said = fitting(Status.SUCCEEDED, Ended.RETURNED, ending.result_status)

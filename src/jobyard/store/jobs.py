@@ -46,6 +46,12 @@ class Finish(NamedTuple):
     allowed: int = 5
 
 
+def finish_params(ends: Sequence[Finish], now: int) -> dict[str, object]:
+    """For `finish`: the rows as one JSON text, and a list for each column, which PostgreSQL reads in half the time."""
+    columns = zip(Finish._fields, map(list, zip(*ends, strict=True)), strict=True)
+    return {"rows": json_text(ends), "now": now, **dict(columns)}
+
+
 class GiveBack(NamedTuple):
     """A held job that goes back: retried, handed back, reclaimed or suspended."""
 
@@ -212,7 +218,7 @@ class Jobs:
 
     def finish(self, tx: Transaction, ends: Sequence[Finish], now: int) -> set[int]:
         """End held jobs; returns the ids of those that were still held by the epoch given."""
-        return {id for (id,) in tx.fetch(self.sql.finish, {"rows": json_text(ends), "now": now})}
+        return {id for (id,) in tx.fetch(self.sql.finish, finish_params(ends, now))}
 
     def give_back(self, tx: Transaction, rows: Sequence[GiveBack]) -> set[int]:
         """Let go of running jobs, raising their epoch; returns the ids of those still held by the epoch given."""

@@ -172,12 +172,14 @@ select exists (
         and task = any(array(select value from json_array_elements_text(:tasks::text::json))))
 
 -- name: finish
--- rows: [id, epoch, status, result, error, exec_at, allowed]; allowed is 5 where a canceling job may end so, else 4.
+-- allowed is 5 where a canceling job may end so, else 4.
 update main.jobs set
-    status = (r ->> 2)::smallint, result = r ->> 3, error = r ->> 4, exec_at = coalesce((r ->> 5)::bigint, exec_at),
+    status = r.status, result = r.result, error = r.error, exec_at = coalesce(r.exec_at, jobs.exec_at),
     ended_at = :now, unique_key = case when unique_until > 0 then unique_key end
-from json_array_elements(:rows::text::json) as r
-where jobs.id = (r ->> 0)::bigint and jobs.epoch = (r ->> 1)::bigint and jobs.status between 4 and (r ->> 6)::smallint
+from unnest(
+    :id::bigint[], :epoch::bigint[], :status::smallint[], :result::text[], :error::text[], :exec_at::bigint[],
+    :allowed::smallint[]) as r (id, epoch, status, result, error, exec_at, allowed)
+where jobs.id = r.id and jobs.epoch = r.epoch and jobs.status between 4 and r.allowed
 returning jobs.id
 
 -- name: give_back
