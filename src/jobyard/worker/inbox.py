@@ -31,10 +31,10 @@ class Inbox:
         if self._asleep:
             self._bell.put(None)
 
-    def take(self) -> list[Any]:
-        """All messages that are there."""
+    def take(self, most: int) -> list[Any]:
+        """The messages that are there, oldest first, but no more than *most*."""
         messages = self._messages
-        return [messages.popleft() for _ in range(len(messages))]
+        return [messages.popleft() for _ in range(min(most, len(messages)))]
 
     def put_back(self, messages: list[Any]) -> None:
         """Return what could not be dealt with, to the front."""

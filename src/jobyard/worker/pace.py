@@ -7,7 +7,7 @@ from collections.abc import Iterable
 __all__ = ["Pace"]
 
 _WORK_AHEAD = 0.05
-_MOST_AHEAD = 1000
+_MOST_AHEAD = 2000
 _WEIGHT = 0.2
 """Of the newest duration in the moving average."""
 _HOLD = 1.0

@@ -40,6 +40,8 @@ from jobyard.worker.upkeep import Chores, Heartbeat
 __all__ = ["Worker"]
 
 _log = logging.getLogger("jobyard.worker")
+_AT_ONCE = 1000
+"""Messages that a turn takes: at most half of what is claimed ahead, so that the slots have the others meanwhile."""
 _CHORES_EVERY = 30.0
 _LOOK_BEHIND = 0.05
 """Seconds between two looks for jobs that wait behind a slow one."""
@@ -236,7 +238,7 @@ class Worker:
         while not self.stopping:
             if self._is_lost:
                 self._start_anew()
-            messages = self._inbox.take()
+            messages = self._inbox.take(_AT_ONCE)
             if messages or not self._inbox.seen():
                 turn = self._try_turn(messages)
                 failures = 0 if turn else failures + 1
@@ -245,7 +247,7 @@ class Worker:
                     continue
                 next_due = turn.next_due
                 heed = Heed.JOBS if turn.wanted > len(turn.claimed) else Heed.REQUESTS
-                if turn.full or turn.again:
+                if turn.again:
                     self._inbox.wake()
                 elif until_idle and not (turn.claimed or self._ledger or turn.enqueues or turn.lost):
                     return
@@ -262,7 +264,7 @@ class Worker:
         while self._ledger and not self._stop.is_over:
             if (grace := self._stop.cancels()) is not None:
                 self._claimer.cancel_all(grace)
-            messages = self._inbox.take()
+            messages = self._inbox.take(_AT_ONCE)
             if not messages and self._inbox.seen():
                 self._inbox.wait(0.05)
                 continue
