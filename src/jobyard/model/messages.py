@@ -7,6 +7,8 @@ alone writes. Within a process the objects are handed over as they are; to a chi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from jobyard.model.rows import JobRow, OpRow
@@ -60,7 +62,7 @@ class Call(msgspec.Struct, array_like=True, gc=False):
 # Downstream: from the claimer to a slot.
 
 
-class Run(msgspec.Struct, array_like=True, tag="run"):
+class Run(msgspec.Struct, array_like=True, tag="run", gc=False):
     """
     A claimed job, to be run from op `row.cursor` on.
 
@@ -72,7 +74,7 @@ class Run(msgspec.Struct, array_like=True, tag="run"):
 
     row: JobRow
     calls: list[Call] | None = None
-    results: list[tuple[str, str | None]] = []
+    results: Sequence[tuple[str, str | None]] = ()
     timeout: float | None = None
     heartbeat_timeout: float | None = None
     isolation: str | None = None
@@ -181,7 +183,7 @@ class ProgressReport(msgspec.Struct, array_like=True, gc=False):
     status: str
 
 
-class Outcome(msgspec.Struct, array_like=True, tag="outcome"):
+class Outcome(msgspec.Struct, array_like=True, tag="outcome", gc=False):
     """
     An op has ended. `more`: it returned, others of the run follow, and the slot goes on with the next.
 
@@ -196,14 +198,14 @@ class Outcome(msgspec.Struct, array_like=True, tag="outcome"):
     ended: str
     result: str | None = None
     error: str | None = None
-    types: list[str] = []
+    types: Sequence[str] = ()
     delay: float | None = None
     more: bool = False
     began: int = 0
     seconds: float = 0.0
-    lines: list[LogLine] = []
+    lines: Sequence[LogLine] = ()
     dropped: int = 0
-    progress: list[ProgressReport] = []
+    progress: Sequence[ProgressReport] = ()
     result_status: str | None = None
     logtail: str | None = None
     finished_by_user: bool = False

@@ -31,7 +31,7 @@ _CANCELING = CODES["canceling"]
 _FROM_CANCELING = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED})
 
 
-class Settled(msgspec.Struct):
+class Settled(msgspec.Struct, gc=False):
     """One outcome to be written: the row as it was claimed, what the slot reported and what was decided."""
 
     row: JobRow

@@ -91,7 +91,7 @@ class Step:
         result = None if value is None else self.shop.encode(self.task, value)
         outcome = self._outcome(Ended.RETURNED, result)
         if outcome.more:
-            self.attempt.run.results.append((self.call.task, result))
+            self.attempt.run.results = [*self.attempt.run.results, (self.call.task, result)]
         return outcome
 
     def raised(self, error: BaseException) -> Outcome:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -28,8 +27,7 @@ _CANCELING = CODES["canceling"]
 _decode_refs = msgspec.json.Decoder(list[Ref]).decode
 
 
-@dataclass(slots=True)
-class Held:
+class Held(msgspec.Struct, gc=False):
     """A claimed job: its row as claimed, how it is to be run, and where."""
 
     row: JobRow
@@ -178,7 +176,7 @@ def _run(row: JobRow, policy: Policy, ahead: int) -> Run:
     return Run(
         row,
         None,
-        [],
+        (),
         policy.timeout,
         policy.heartbeat_timeout,
         policy.isolation,

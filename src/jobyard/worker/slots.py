@@ -244,6 +244,7 @@ class Loop:
             if attempt.given_up:
                 return
             self._host.ended(attempt)
+            attempt.task = None  # whose context refers to the attempt: a circle, which the collector would have to find
             if attempt.unwritten:
                 return
         following = self._host.next_for(self, is_async=True)
