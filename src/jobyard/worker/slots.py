@@ -255,7 +255,14 @@ class Loop:
         calls = calls_of(attempt)
         for call in calls:
             step = Step(attempt, call, call is not calls[-1])
-            outcome = await self._op(step) if step.may_begin() else step.refused()
+            if step.may_begin():
+                try:
+                    args, kwargs = step.decode()
+                    outcome = step.returned(await step.task.function(*args, **kwargs))
+                except BaseException as error:
+                    outcome = step.raised(error)
+            else:
+                outcome = step.refused()
             with self._lock:
                 attempt.ended = not outcome.more
                 if attempt.given_up:
@@ -263,13 +270,6 @@ class Loop:
             self._host.report(attempt, outcome)
             if not outcome.more:
                 return
-
-    async def _op(self, step: Step) -> Outcome:
-        try:
-            args, kwargs = step.decode()
-            return step.returned(await step.task.function(*args, **kwargs))
-        except BaseException as error:
-            return step.raised(error)
 
     def _errand(
         self,

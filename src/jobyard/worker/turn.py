@@ -40,6 +40,8 @@ class Turn:
     next_due: int | None = None
     ready: bool = False
     wanted: int = 0
+    busy: int = 0
+    """How many jobs are held and do not end in it."""
     again: bool = False
     """The store is to be looked at again at once: jobs became ready after the claim, or an answer was lost."""
     lost: bool = False
