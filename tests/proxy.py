@@ -16,9 +16,9 @@ class Proxy:
     Forwards connections to a local port, from the port `at`; 0 for any.
 
     `delay` holds each message up, one way, in seconds; `swallow` takes packets and passes none on; `cut_at` breaks the
-    next connection whose server sends these bytes, which do not arrive; `close_at` breaks all of them where this pattern
-    is found, and lets nobody in again; `drop` loses what the server sends with these bytes in it, and `dropped` counts that; `swap` has
-    bytes of the server's and what arrives for them.
+    next connection whose server sends these bytes, which do not arrive; `close_at` breaks all of them where this is
+    found, and lets nobody in again; `drop` loses what the server sends with these bytes in it, and `dropped` counts
+    that; `swap` has bytes of the server's and what arrives for them.
     """
 
     def __init__(self, port: int, at: int = 0) -> None:

@@ -62,6 +62,37 @@ def test_a_statement_that_is_refused_takes_those_behind_it_along(line):
     assert line.is_usable()
 
 
+def test_rows_are_taken_as_they_come(line):
+    taken = []
+    before = line.send(Call("select 'before'"))
+    streamed = line.send(Call("select n from generate_series(1, $1::int) as n", [1000]), taken.append)
+    behind = line.send(Call("select 'behind'"))
+    line.wait()
+
+    assert [row for rows in taken for row in rows] == [(n,) for n in range(1, 1001)]
+    assert len(taken) > 1
+    assert line.rows(streamed) == []
+    assert (line.rows(before), line.rows(behind)) == ([("before",)], [("behind",)])
+
+
+def test_an_error_after_some_rows_is_told_and_the_line_goes_on(line):
+    taken = []
+    line.send(Call("select 1 / (500 - n) from generate_series(1, $1::int) as n", [1000]), taken.append)
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        line.wait()
+
+    assert line.ask(Call("select 1")) == [(1,)]
+
+
+def test_a_taker_that_raises_ends_the_connection(line):
+    """Nobody knows how much of the answer is still to come."""
+    line.send(Call("select n from generate_series(1, $1::int) as n", [1000]), lambda rows: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        line.wait()
+
+    assert line.closed
+
+
 def test_a_transaction_stays_open_until_it_is_ended(line):
     line.ask(Call("begin"))
     assert line.in_transaction

@@ -44,6 +44,13 @@ class Transaction(Protocol):
         unless the connection broke in it (`StoreError`).
         """
 
+    def stream(self, statement: str, params: Params, take: Callable[[list[Row]], object]) -> None:
+        """
+        Run one statement and give its rows to *take*, some at a time, while the database still makes the others.
+
+        *take* must not use the transaction, and must not raise.
+        """
+
     def execute(self, statement: str, params: Params = ...) -> int:
         """Run one statement and return how many rows it changed."""
 

@@ -172,7 +172,15 @@ class Jobs:
         return any(tx.fetch(self.sql.any_ready, {"queue": queue, "tasks": tasks})[0][0] for queue in queues)
 
     def claim(
-        self, tx: Transaction, queues: Sequence[str], *, tasks: str, worker: int, limit: int, now: int
+        self,
+        tx: Transaction,
+        queues: Sequence[str],
+        *,
+        tasks: str,
+        worker: int,
+        limit: int,
+        now: int,
+        meanwhile: Callable[[JobRow], object] = lambda row: None,
     ) -> list[JobRow]:
         """
         Hand up to *limit* ready jobs to a worker, best first: they become ``running`` and their epoch rises.
@@ -182,27 +190,37 @@ class Jobs:
         Args:
             queues: across all of which the claim order holds.
             tasks: JSON list of the names that the worker knows; jobs of others are passed over.
+            meanwhile: is called with each row while the database still claims others; see `Transaction.stream`.
         """
         shares = {queues[0]: limit} if len(queues) == 1 else self._shares(tx, queues, tasks, limit)
         values = {"tasks": tasks, "worker": worker, "now": now}
-        rows = [row for queue, share in shares.items() for row in self._claim(tx, queue, share, values)]
+        rows = [row for queue, share in shares.items() for row in self._claim(tx, queue, share, values, meanwhile)]
         claimed = sorted(rows, key=_claim_order)
         if defined := [row for row in claimed if row.definition is not None]:
             run(self.recurrence.started(defined, now), tx)
         return claimed
 
-    def _claim(self, tx: Transaction, queue: str, limit: int, values: Mapping[str, Any]) -> list[JobRow]:
+    def _claim(
+        self, tx: Transaction, queue: str, limit: int, values: Mapping[str, Any], meanwhile: Callable[[JobRow], object]
+    ) -> list[JobRow]:
         """The best of one queue, from where the hint says; if those are too few, from the start."""
         key = (queue, values["tasks"])
         began = time.monotonic()
         place = self._hints.place(key, began)
         after = {"after_rank": place.rank, "after_id": place.id}
-        found = tx.fetch(self.sql.claim, {**values, **after, "queue": queue, "limit": limit})
-        rows = sorted((JobRow(*row) for row in found), key=_claim_order)
+        rows: list[JobRow] = []
+
+        def take(found: list[Row]) -> None:
+            for row in found:
+                rows.append(JobRow(*row))
+                meanwhile(rows[-1])
+
+        tx.stream(self.sql.claim, {**values, **after, "queue": queue, "limit": limit}, take)
+        rows.sort(key=_claim_order)
         ended = time.monotonic()
         if place != START and len(rows) < limit:
             self._hints.looked(key, place, [], ended, ended - began)
-            return rows + self._claim(tx, queue, limit - len(rows), values)
+            return rows + self._claim(tx, queue, limit - len(rows), values, meanwhile)
         self._hints.looked(key, place, [Place(row.rank, row.id) for row in rows[-1:]], ended, ended - began)
         return rows
 

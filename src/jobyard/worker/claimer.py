@@ -185,18 +185,19 @@ class Claimer:
         """How many jobs to claim: free slots, and some ahead if the jobs are short."""
         if not self.claiming:
             return 0
+        ending = set()
         for outcome in turn.outcomes:
             found = self._ledger.get(outcome.id, outcome.epoch)
-            if found is not None and outcome.began:  # of those that never began, nothing was measured
+            if found is None:
+                continue
+            if outcome.began:  # of those that never began, nothing was measured
                 self._pace.ended(found.row.task, outcome.seconds)
+            if not outcome.more:
+                ending.add(outcome.id)
+        turn.busy = len(self._ledger) - len(ending)
         ahead = self._pace.ahead(self._recent, self._slots, time.monotonic())
-        wanted = max(0, self._slots + ahead - self._busy(turn))
+        wanted = max(0, self._slots + ahead - turn.busy)
         return wanted if self.limit is None else min(wanted, self.limit)
-
-    def _busy(self, turn: Turn) -> int:
-        """How many jobs are held and do not end in this turn."""
-        ending = {(o.id, o.epoch) for o in turn.outcomes if not o.more}
-        return len(self._ledger) - sum(1 for key in ending if self._ledger.get(*key))
 
     def _act(self, tx: Transaction, turn: Turn, now: int) -> Callable[[], int | None]:
         """All that a turn does; returns when the next scheduled job is due, which comes with the commit."""
@@ -217,7 +218,7 @@ class Claimer:
     def _return_unknown(self, tx: Transaction, turn: Turn, now: int) -> None:
         """A commit that failed may have been carried out: jobs claimed by it are this worker's without its knowing."""
         rows = [row for row in self._store.jobs.held_by(tx, self.id) if self._ledger.get(row.id, row.epoch) is None]
-        for held in self._ledger.claimed(tx, rows, self._known_queues, time.monotonic()):
+        for held in map(self._ledger.claims(self._known_queues), rows):
             item = self._ledger.settled(held, Outcome(*held.key, held.row.cursor, Ended.DRAINED))
             self._settling.write(tx, [item], turn, self._known_queues, now)
 
@@ -269,10 +270,21 @@ class Claimer:
         if not open_queues:
             return
         began = time.perf_counter()
-        rows = jobs.claim(tx, open_queues, tasks=self._known(), worker=self.id, limit=turn.wanted, now=now)
+        held: dict[int, Held] = {}
+        make = self._ledger.claims(self._known_queues)
+        rows = jobs.claim(
+            tx,
+            open_queues,
+            tasks=self._known(),
+            worker=self.id,
+            limit=turn.wanted,
+            now=now,
+            meanwhile=lambda row: held.__setitem__(row.id, make(row)),
+        )
         turn.seconds = time.perf_counter() - began
         if rows:
-            turn.claimed = self._ledger.claimed(tx, rows, self._known_queues, time.monotonic())
+            turn.claimed = [held[row.id] for row in rows]
+            self._ledger.fill(tx, turn.claimed)
             settled = len(turn.settlements)
             self._return_suspects(tx, turn, now)
             self._fail_incomplete(tx, turn, now)
@@ -291,7 +303,7 @@ class Claimer:
         if not suspects:
             return
         self._pace.hold(time.monotonic())  # else the next claim would take, and return, as many again
-        free = max(0, self._slots - self._busy(turn))
+        free = max(0, self._slots - turn.busy)
         others = [held for held in turn.claimed if not held.row.crashes]
         turn.claimed = suspects[:free] + others
         items = [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from time import monotonic
 from typing import Any
 
 import msgspec
@@ -87,27 +88,27 @@ class Ledger:
         self._held.clear()
         return held
 
-    def claimed(
-        self, tx: Transaction, rows: Iterable[JobRow], queues: Mapping[str, Queue], monotonic: float
-    ) -> list[Held]:
-        """What to run for these rows, with the results that their arguments stand for."""
+    def claims(self, queues: Mapping[str, Queue]) -> Callable[[JobRow], Held]:
+        """What makes of claimed rows what is to be run for them, but for what `fill` adds."""
         policies: dict[tuple[str, str, str | None], Policy] = {}
-        result: list[Held] = []
-        rich: list[Held] = []
         ahead = self._store.ahead
-        for row in rows:
+        now = monotonic()
+
+        def held(row: JobRow) -> Held:
             key = (row.task, row.queue, row.options)
             queue = queues.get(row.queue)
             policy = policies.get(key)
             if policy is None:
                 policy = policies[key] = self._policy(row, queue)
-            held = Held(row, policy, _run(row, policy, ahead), monotonic, queue, canceling=row.status == _CANCELING)
-            result.append(held)
-            if row.op_count > 1 or row.refs:
-                rich.append(held)
+            return Held(row, policy, _run(row, policy, ahead), now, queue, canceling=row.status == _CANCELING)
+
+        return held
+
+    def fill(self, tx: Transaction, claimed: Iterable[Held]) -> None:
+        """Give runs of several ops, or with references, the calls to make, and the results that arguments stand for."""
+        rich = [held for held in claimed if held.row.op_count > 1 or held.row.refs]
         if rich:
             self._fill_calls(tx, rich)
-        return result
 
     def unknown(self, held: Held) -> str | None:
         """How a job ends here whose next op no task is registered for; None: there is one."""
@@ -133,15 +134,16 @@ class Ledger:
         return Settled(held.row, outcome, self._decide(held, outcome, status), held.ops, _why_aside(outcome))
 
     def _decide(self, held: Held, outcome: Outcome, status: Status) -> Decision:
-        row = held.row
+        row, retry = held.row, held.policy.retry
+        if outcome.ended == Ended.RETURNED:  # as nearly all do, and nothing else is asked
+            return decide(status, outcome.ended, retry=retry, more=outcome.op + 1 < row.op_count)
         return decide(
             status,
             outcome.ended,
-            retry=held.policy.retry,
+            retry=retry,
             failures=row.failures,
             crashes=row.crashes,
             max_crashes=self._max_crashes,
-            more=outcome.ended == Ended.RETURNED and outcome.op + 1 < row.op_count,
             types=outcome.types,
             delay=outcome.delay,
             user_error=outcome.ended == Ended.RAISED and self._is_user_error(row.task, outcome.types),
@@ -159,7 +161,6 @@ class Ledger:
         return resolve_policy(self._tasks.get(row.task).options, options, queue)
 
     def _fill_calls(self, tx: Transaction, rich: Sequence[Held]) -> None:
-        """Give runs of several ops, or with references, the calls to make."""
         ops = self._store.jobs.ops(tx, [held.row.id for held in rich if held.row.op_count > 1])
         refs: dict[tuple[int, int], list[Ref]] = {}
         for held in rich:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import select
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import psycopg
@@ -28,6 +29,7 @@ from jobyard.store.postgres.statement import array_text
 __all__ = ["Call", "Line", "Reply", "Value"]
 
 Value = str | int | float | bytes | list[Any] | None
+Take = Callable[[list[Row]], object]
 Prepared = tuple[str, tuple[int, ...]]
 """A statement and the types of its parameters."""
 
@@ -36,6 +38,9 @@ _TYPES: dict[type, int] = {bool: 16, bytes: 17, int: 20, float: 701}
 _PATIENCE_S = 5.0
 _MOST_PREPARED = 500
 """Statements that a connection remembers: all of jobyard's, and those that filters make up."""
+_CHUNK = 200
+"""Rows that are taken at a time where not all are waited for; older versions of libpq give all at once."""
+_ROWS = (ExecStatus.TUPLES_CHUNK, ExecStatus.TUPLES_OK)
 _REFUSED = (ExecStatus.FATAL_ERROR, ExecStatus.PIPELINE_ABORTED)
 
 
@@ -47,13 +52,20 @@ class Call(NamedTuple):
 
 
 class Reply:
-    """What a statement gives, once it has been waited for."""
+    """
+    What a statement gives, once it has been waited for.
 
-    __slots__ = ("prepares", "result")
+    Args:
+        prepares: the statement that this prepares, which gives nothing.
+        take: who is given the rows as they come, some at a time, while the server makes the others.
+    """
 
-    def __init__(self, prepares: Prepared | None = None) -> None:
+    __slots__ = ("prepares", "result", "take")
+
+    def __init__(self, prepares: Prepared | None = None, take: Take | None = None) -> None:
         self.result: PGresult | None = None
         self.prepares = prepares
+        self.take = take
 
     @property
     def count(self) -> int:
@@ -91,9 +103,9 @@ class Line:
         """Whether a transaction is open, and is not about to end by what was sent."""
         return not self._due and self._pgconn.transaction_status != TransactionStatus.IDLE
 
-    def send(self, call: Call) -> Reply:
+    def send(self, call: Call, take: Take | None = None) -> Reply:
         """
-        Have the server run a statement, after all that was sent before.
+        Have the server run a statement, after all that was sent before; *take* is as in `Reply`.
 
         The statements between two waits are one transaction unless they say otherwise, and where one is refused those
         behind it are not run. Raises psycopg's errors if the connection is broken.
@@ -107,7 +119,7 @@ class Line:
             self._pgconn.send_query_prepared(self._name(prepared), values)
         else:
             self._pgconn.send_query_params(call.statement.encode(), values, types)
-        reply = Reply()
+        reply = Reply(take=take)
         self._due.append(reply)
         return reply
 
@@ -128,11 +140,7 @@ class Line:
     def rows(self, reply: Reply) -> list[Row]:
         """The rows of a reply that was waited for."""
         result = reply.result
-        if result is None or result.status != ExecStatus.TUPLES_OK:
-            return []
-        reader = Transformer(self.connection)
-        reader.set_pgresult(result)
-        return reader.load_rows(0, result.ntuples, tuple)
+        return [] if result is None or result.status != ExecStatus.TUPLES_OK else self._read(result)
 
     def ask(self, call: Call, then: Call | None = None) -> list[Row]:
         """
@@ -214,7 +222,7 @@ class Line:
             self._pgconn.consume_input()
         refused = None
         while (reply := self._due.popleft()) is not None:
-            reply.result = result = self._next(timeout)
+            reply.result = result = self._result(reply, timeout)
             self._next(timeout)  # the end of this one
             if result is not None and result.status in _REFUSED:
                 if reply.prepares is not None:
@@ -224,6 +232,23 @@ class Line:
         if not self._due:
             self._pgconn.exit_pipeline_mode()
         return refused
+
+    def _result(self, reply: Reply, timeout: float | None) -> PGresult | None:
+        """The result of a statement, or what is left of it once its rows have been taken."""
+        if reply.take is None:
+            return self._next(timeout)
+        with suppress(psycopg.NotSupportedError):
+            self._pgconn.set_chunked_rows_mode(_CHUNK)
+        while (result := self._next(timeout)) is not None and result.status in _ROWS:
+            reply.take(self._read(result))
+            if result.status == ExecStatus.TUPLES_OK:
+                break
+        return result
+
+    def _read(self, result: PGresult) -> list[Row]:
+        reader = Transformer(self.connection)
+        reader.set_pgresult(result)
+        return reader.load_rows(0, result.ntuples, tuple)
 
     def _pass_break(self, timeout: float | None) -> None:
         """Only here is what was not in a transaction committed: until then its replies promise nothing."""

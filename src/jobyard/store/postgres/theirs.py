@@ -90,6 +90,9 @@ class _Psycopg:
         rows = self.fetch(statement, params)
         return lambda: rows
 
+    def stream(self, statement: str, params: Params, take: Callable[[list[Row]], object]) -> None:
+        take(self.fetch(statement, params))
+
     def execute(self, statement: str, params: Params = {}) -> int:  # noqa: B006 - never changed
         return self._run(statement, params).rowcount
 

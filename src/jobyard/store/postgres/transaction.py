@@ -60,6 +60,9 @@ class PostgresTransaction:
 
         return rows
 
+    def stream(self, statement: str, params: Params, take: Callable[[list[Row]], object]) -> None:
+        self._answered(self._sent(statement, params, take))
+
     def execute(self, statement: str, params: Params = {}) -> int:  # noqa: B006 - never changed
         return self._answered(self._sent(statement, params)).count
 
@@ -92,11 +95,11 @@ class PostgresTransaction:
         """Whether the connection is gone."""
         return self._line.closed
 
-    def _sent(self, statement: str, params: Params) -> Reply:
+    def _sent(self, statement: str, params: Params, take: Callable[[list[Row]], object] | None = None) -> Reply:
         text, names = numbered(statement, self._schema)
-        return self._send(Call(text, [params[name] for name in names]))
+        return self._send(Call(text, [params[name] for name in names]), take)
 
-    def _send(self, call: Call) -> Reply:
+    def _send(self, call: Call, take: Callable[[list[Row]], object] | None = None) -> Reply:
         try:
             if not self.begun:
                 self.begun = True
@@ -104,7 +107,7 @@ class PostgresTransaction:
                     self._line.send(Call(statement))
                 if self._ask_number is not None:
                     self._number = self._line.send(Call(self._ask_number))
-            return self._line.send(call)
+            return self._line.send(call, take)
         except psycopg.Error as error:
             raise translated(error, self._location) from error
 
