@@ -34,9 +34,9 @@ class Requests:
         return id
 
     def ask_open_for(self, tx: Transaction, worker: int) -> Callable[[], list[Request]]:
-        """What is asked of a worker and not answered; not waited for."""
+        """What is asked of a worker and not answered, in the order of the asking; not waited for."""
         rows = tx.ask(self._sql.open_for, {"worker": worker})
-        return lambda: [Request(*row) for row in rows()]
+        return lambda: [Request(*row) for row in sorted(rows())]
 
     def answer(self, tx: Transaction, id: int, answer: str | None, now: int) -> None:
         tx.execute(self._sql.answer, {"id": id, "answer": answer, "now": now})

@@ -41,6 +41,7 @@ update main.definitions set
     changed_at = (r ->> 8)::bigint
 from json_array_elements(:rows::text::json) as r
 where definitions.name = r ->> 0
+    and definitions.name = any(array(select one ->> 0 from json_array_elements(:rows::text::json) as one))
 
 -- name: delete
 delete from main.definitions where name = :name

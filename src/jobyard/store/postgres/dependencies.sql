@@ -13,7 +13,7 @@ update main.dependencies set open = :open where parent = :parent and child = :ch
 
 -- name: parents
 select d.parent, d.accepted, d.open, j.status, j.task, j.queue
-from main.dependencies d left join main.jobs j on j.id = d.parent
+from main.dependencies d left join lateral (select * from main.jobs where id = d.parent offset 0) as j on true
 where d.child = :child order by d.parent
 
 -- name: lock_parents

@@ -6,9 +6,10 @@ select * from unnest(
 -- name: add_starts
 -- Of jobs that have just begun, on the machine that has them or that of their worker.
 insert into main.events (at, kind, job, definition, machine)
-select :now, 'start', j.id, j.definition, coalesce(j.machine, w.machine)
+select :now, 'start', j.id, j.definition, coalesce(j.machine, (select machine from main.workers where id = j.worker))
 from json_array_elements_text(:ids::text::json) with ordinality as given (id, place)
-join main.jobs j on j.id = given.id::bigint left join main.workers w on w.id = j.worker
+join main.jobs j on j.id = given.id::bigint
+where j.id = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
 order by given.place
 
 -- name: delete_old

@@ -1,5 +1,6 @@
 -- `main.` stands for the schema of the URL. Batches travel as one JSON text, where SQLite takes them so too, or as
--- arrays of columns. Writes to many rows that others may hold lock them first, in the order of their ids.
+-- arrays of columns. Writes to many rows that others may hold lock them first, in the order of their ids. A batch that is
+-- joined to a table names its keys with `any` too: else a plan made while the table was small may read all of it.
 
 -- name: reserve
 -- Differs from SQLite: others take ids at the same time, so it may be several ranges.
@@ -179,7 +180,8 @@ update main.jobs set
 from unnest(
     :id::bigint[], :epoch::bigint[], :status::smallint[], :result::text[], :error::text[], :exec_at::bigint[],
     :allowed::smallint[]) as r (id, epoch, status, result, error, exec_at, allowed)
-where jobs.id = r.id and jobs.epoch = r.epoch and jobs.status between 4 and r.allowed
+where jobs.id = any(:id::bigint[]) and jobs.id = r.id and jobs.epoch = r.epoch
+    and jobs.status between 4 and r.allowed
 returning jobs.id
 
 -- name: give_back
@@ -264,18 +266,20 @@ select * from main.jobs where queue = :queue and id > :id and status < 4 order b
 -- name: prunable
 -- Oldest first, behind the (ended_at, id) given. A job that an unfinished one depends on stays, one that is kept for
 -- its unique key, a build that waits for its clean-up, and of a definition what it keeps for longer, the builds that
--- count its failures, and its latest success.
+-- count its failures, and its latest success. With `offset` they are looked up one by one, not joined.
 select j.id, j.ended_at from main.jobs j
 where j.ended_at >= :ended_at and (j.ended_at, j.id) > (:ended_at, :id) and j.ended_at < :before
     and j.ended_at is not null and (j.status = 7)::integer = :failed
     and (j.unique_key is null or j.unique_until is null or j.unique_until <= :now)
     and not exists (
-        select 1 from main.dependencies d join main.jobs c on c.id = d.child where d.parent = j.id and c.status < 6)
-    and not exists (select 1 from main.builds b where b.job = j.id and b.cleanup is not null)
+        select 1 from main.dependencies d
+        where d.parent = j.id and (select status from main.jobs where id = d.child) < 6 offset 0)
+    and not exists (select 1 from main.builds b where b.job = j.id and b.cleanup is not null offset 0)
     and not exists (
         select 1 from main.definitions d
         where d.name = j.definition and (
-            j.id = d.last_build or j.ended_at >= d.failing_since or j.ended_at >= :now - d.keep))
+            j.id = d.last_build or j.ended_at >= d.failing_since or j.ended_at >= :now - d.keep)
+        offset 0)
 order by j.ended_at, j.id limit :limit
 
 -- name: prunable_of_definitions
@@ -347,14 +351,15 @@ select count(*) from main.tokens where at < :before and not exists (select 1 fro
 
 -- name: results
 -- What was returned by hand is stored without regard to the annotations of the task, and so has none.
-select j.id, case when j.worker is null and b.config is not null then '' else j.task end, j.result
-from main.jobs j left join main.builds b on b.job = j.id
+select j.id, case when j.worker is null and by_hand then '' else j.task end, j.result
+from main.jobs j, lateral (select (select config from main.builds where job = j.id) is not null as by_hand) as b
 where j.id = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
 
 -- name: set_options
 -- rows: [id, options]
 update main.jobs set options = r ->> 1 from json_array_elements(:rows::text::json) as r
 where jobs.id = (r ->> 0)::bigint
+    and jobs.id = any(array(select (one ->> 0)::bigint from json_array_elements(:rows::text::json) as one))
 
 -- name: set_requester
 update main.jobs set requester = :requester where id = :id

@@ -22,8 +22,8 @@ update main.machines set heartbeat = :now where name = :name
 
 -- name: jobs
 -- What runs there: started for the machine itself, or claimed by a worker on it.
-select j.* from main.jobs j left join main.workers w on w.id = j.worker
-where j.status in (4, 5) and coalesce(j.machine, w.machine) = :name
+select j.* from main.jobs j
+where j.status in (4, 5) and coalesce(j.machine, (select machine from main.workers where id = j.worker)) = :name
 order by j.started_at, j.id
 
 -- name: held

@@ -2,7 +2,7 @@
 insert into requests (kind, job, epoch, worker, at) values (:kind, :job, :epoch, :worker, :at) returning id
 
 -- name: open_for
-select id, kind, job, epoch from requests where worker = :worker and answered_at is null order by id
+select id, kind, job, epoch from requests where worker = :worker and answered_at is null
 
 -- name: answer
 update requests set answer = :answer, answered_at = :now where id = :id
