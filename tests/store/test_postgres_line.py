@@ -84,6 +84,21 @@ def test_an_error_after_some_rows_is_told_and_the_line_goes_on(line):
     assert line.ask(Call("select 1")) == [(1,)]
 
 
+def test_what_is_refused_takes_a_stream_behind_it_along(line):
+    taken = []
+    line.send(Call("begin"))
+    line.send(Call("select 1 / $1::int", [0]))
+    line.send(Call("select n from generate_series(1, $1::int) as n", [1000]), taken.append)
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        line.wait()
+    line.ask(Call("rollback"))
+
+    assert taken == []
+    line.send(Call("select n from generate_series(1, $1::int) as n", [1000]), taken.append)
+    line.wait()
+    assert sum(map(len, taken)) == 1000
+
+
 def test_a_taker_that_raises_ends_the_connection(line):
     """Nobody knows how much of the answer is still to come."""
     line.send(Call("select n from generate_series(1, $1::int) as n", [1000]), lambda rows: 1 / 0)

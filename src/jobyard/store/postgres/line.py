@@ -222,7 +222,8 @@ class Line:
             self._pgconn.consume_input()
         refused = None
         while (reply := self._due.popleft()) is not None:
-            reply.result = result = self._result(reply, timeout)
+            # What is behind a refused statement has no rows, and libpq would have none taken by the chunk.
+            reply.result = result = self._result(reply, timeout) if refused is None else self._next(timeout)
             self._next(timeout)  # the end of this one
             if result is not None and result.status in _REFUSED:
                 if reply.prepares is not None:
