@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.store.acts import put, row, status
+from tests.store.acts import act, claim, new, put, row, status
 from tests.store.processes import all_of, run
 
-from jobyard.errors import SchemaOutOfDate
+from jobyard.errors import SchemaOutOfDate, StoreError
 from jobyard.store import migrate, open_store
 
 
@@ -58,6 +58,44 @@ def test_a_newer_schema_is_refused_with_what_to_do(store, url):
     with pytest.raises(SchemaOutOfDate, match=r"version 99, made by a newer jobyard.*install the newer"):
         put(other)
     other.close()
+
+
+def cancel(store, id):
+    act(store, "cancel", id)
+
+
+def claim_all(store, _id):
+    claim(store)
+
+
+class TestTablesThatBecomeNewer:
+    """An older version, which has them open, reads what it does not know."""
+
+    @pytest.fixture(autouse=True)
+    def jobs(self, store):
+        return put(store, new(), new())
+
+    @pytest.fixture(params=["add column later integer", "rename column id to number"])
+    def upgraded(self, store, jobs, request):
+        row(store, jobs[0])
+        with store.transaction() as tx:
+            tx.execute(f"alter table main.jobs {request.param}")
+        pretend(store, 99)
+
+    @pytest.mark.usefixtures("upgraded")
+    @pytest.mark.parametrize("meet", [row, cancel, claim_all])
+    def test_whatever_meets_them_says_what_to_do(self, store, jobs, meet):
+        for id in jobs:
+            with pytest.raises(SchemaOutOfDate, match=r"version 99, made by a newer jobyard.*install the newer"):
+                meet(store, id)
+
+    def test_other_errors_are_what_they_were(self, store):
+        with pytest.raises(StoreError, match="nowhere") as refused, store.read() as tx:
+            tx.fetch("select * from main.nowhere")
+        assert type(refused.value) is StoreError
+
+        with pytest.raises(TypeError, match="of the caller"), store.transaction():
+            raise TypeError("of the caller")
 
 
 def test_uninstall_leaves_nothing_and_other_tables_alone(store):

@@ -168,12 +168,21 @@ class Store:
     def transaction(self, *, durable: bool = True, priority: bool = False) -> AbstractContextManager[Transaction]:
         """A write transaction, see `Driver.transaction`. The first use installs a SQLite file and checks the schema."""
         self.ensure()
-        return self.driver.transaction(durable=durable, priority=priority)
+        return self._explained(self.driver.transaction(durable=durable, priority=priority))
 
     def read(self) -> AbstractContextManager[Transaction]:
         """A short read transaction, see `Driver.read`."""
         self.ensure()
-        return self.driver.read()
+        return self._explained(self.driver.read())
+
+    @contextmanager
+    def _explained(self, transaction: AbstractContextManager[Transaction]) -> Iterator[Transaction]:
+        try:
+            with transaction as tx:
+                yield tx
+        except Exception as error:
+            migrate.explain(error, self.driver, self.url)
+            raise
 
     @contextmanager
     def within(self, tx: Transaction | None) -> Iterator[Transaction]:

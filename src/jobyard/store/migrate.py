@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from jobyard.errors import SchemaOutOfDate
+from jobyard.errors import JobyardError, SchemaOutOfDate, StoreError
 from jobyard.store.driver import Driver, Transaction
 from jobyard.store.sql import Migration, Statements, migrations, statements
 
-__all__ = ["SchemaStatus", "check", "pending_sql", "roles_sql", "status", "uninstall", "upgrade"]
+__all__ = ["SchemaStatus", "check", "explain", "pending_sql", "roles_sql", "status", "uninstall", "upgrade"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,17 @@ def check(driver: Driver, url: str) -> None:
         )
         raise SchemaOutOfDate(msg)
     _check_not_newer(driver, found)
+
+
+def explain(error: Exception, driver: Driver, url: str) -> None:
+    """
+    Raise `SchemaOutOfDate` if that is the reason of an error.
+
+    The tables were right when they were first used. Since then somebody may have upgraded them, and statements and rows
+    no longer are what this version knows.
+    """
+    if type(error) is StoreError or not isinstance(error, JobyardError):
+        check(driver, url)
 
 
 def _check_not_newer(driver: Driver, found: SchemaStatus) -> None:

@@ -290,11 +290,11 @@ class Worker:
             if turn.lost:
                 self._found_lost()
             return turn
-        except SchemaOutOfDate:
-            raise
         except StoreError as error:
             self._inbox.put_back(messages)
             self._last_error = error
+            if isinstance(error, SchemaOutOfDate):
+                self._found_outdated(error)
             if isinstance(error, StoreUnavailable) and error.in_doubt:
                 self._is_lost = True  # it may have claimed jobs without knowing: let others reclaim them
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from psycopg import Error, OperationalError, errors
+from psycopg import Error, OperationalError, ProgrammingError, errors
 
 from jobyard.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
 
@@ -13,6 +13,8 @@ _BUSY = (
     errors.DeadlockDetected,
     errors.SerializationFailure,
 )
+_UNFIT = (ProgrammingError, errors.FeatureNotSupported)
+"""The statement does not fit the tables, or its plan no longer does."""
 _NO_CONNECTION_LEFT = (
     "too many connections",
     "too many clients",
@@ -49,4 +51,6 @@ def translated(error: Error, location: str) -> StoreError:
         return StoreUnavailable(
             f"{location}: the role of the URL lacks a right ({text}); see `jobyard db roles --print`"
         )
+    if isinstance(error, _UNFIT):
+        return StoreError(f"{location}: {text}")
     return StoreUnavailable(f"{location}: {text}")

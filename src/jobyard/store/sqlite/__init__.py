@@ -45,6 +45,8 @@ def translated(error: sqlite3.Error, location: str) -> StoreError:
         return StoreUnavailable(f"{location}: the file or its folder is read-only for this user ({error})")
     if code == sqlite3.SQLITE_NOTADB:
         return StoreUnavailable(f"{location}: the file is not a SQLite database ({error})")
+    if code == sqlite3.SQLITE_ERROR:  # the statement does not fit the tables
+        return StoreError(f"{location}: {error}")
     return StoreUnavailable(f"{location}: {error}")
 
 
