@@ -4,6 +4,7 @@ import asyncio
 import signal
 import threading
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -481,6 +482,30 @@ def test_the_jobs_of_a_silent_worker_are_taken_back_by_another(make_yard, clock,
     assert "silent" in str(happened[0])
     with store.read() as tx:
         assert [w.state for w in store.workers.all(tx)] == ["lost", "stopped", "stopped"]
+
+
+def test_a_store_that_takes_its_time_has_no_jobs_go_back(make_yard, monkeypatch):
+    """On real time: what counts is how long a run has waited for a slot, not for the commit of its claim."""
+    yard = make_yard(clock=None)
+    claimed = heard(yard, JobsClaimed)
+    transaction = yard.store.transaction
+
+    @yard.task
+    def quick() -> None:
+        time.sleep(0.0005)
+
+    @contextmanager
+    def slow(**options):
+        with transaction(**options) as tx:
+            yield tx
+            time.sleep(0.15)
+
+    yard.enqueue_many([quick.new() for _ in range(100)])
+    monkeypatch.setattr(yard.store, "transaction", slow)
+    run(yard, concurrency=1)
+
+    assert max(len(claim.jobs) for claim in claimed) > 10, "some were claimed ahead"
+    assert sum(len(claim.jobs) for claim in claimed) < 150, "few or none were claimed twice"
 
 
 def test_only_what_runs_have_reported_waits_for_the_disk(yard, noted, monkeypatch):

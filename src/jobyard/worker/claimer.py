@@ -145,8 +145,8 @@ class Claimer:
         return turn
 
     def take_back(self, *, older_than: float | None = None) -> None:
-        """Have runs that have not begun go back; with *older_than* only those claimed before (monotonic seconds)."""
-        late = [held for held in self._ledger if older_than is None or held.claimed < older_than]
+        """Have runs that have not begun go back; with *older_than* only those handed out before (monotonic seconds)."""
+        late = [held for held in self._ledger if older_than is None or held.handed_out < older_than]
         by_host: dict[int, tuple[Host, list[Key]]] = {}
         for held in late:
             by_host.setdefault(id(held.host), (held.host, []))[1].append(held.key)
@@ -178,7 +178,7 @@ class Claimer:
         self.turn([Outcome(*held.key, held.row.cursor, Ended.DRAINED) for held in self._ledger])
 
     def behind(self) -> float | None:
-        """The instant (monotonic) before which a run must have been claimed to be waiting for too long."""
+        """The instant (monotonic) before which a run must have been handed out to be waiting for too long."""
         return time.monotonic() - _BEHIND if len(self._ledger) > 0 else None
 
     def _wanted(self, turn: Turn) -> int:
@@ -370,7 +370,7 @@ class Claimer:
             self._hosts.left(before)
             if was_sync:
                 before.tell([Written(*held.key)])
-            held.host = self._hosts.place(run)
+            held.host, held.handed_out = self._hosts.place(run), time.monotonic()
             held.host.run([run])
 
     def _hand_out(self, turn: Turn) -> None:
@@ -382,10 +382,11 @@ class Claimer:
         if self.limit is not None:
             self.limit -= len(claimed)
         by_host: dict[int, tuple[Host, list[Run]]] = {}
+        now = time.monotonic()
         for held in claimed:
             self._ledger.add(held)
             host: Host = self._hosts.place(held.run)
-            held.host = host
+            held.host, held.handed_out = host, now
             by_host.setdefault(id(host), (host, []))[1].append(held.run)
         self.tally.started(claimed, self._name)
         for host, runs in by_host.values():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from time import monotonic
 from typing import Any
 
 import msgspec
@@ -34,14 +33,14 @@ class Held(msgspec.Struct, gc=False):
     row: JobRow
     policy: Policy
     run: Run
-    claimed: float
-    """Monotonic seconds."""
     queue: Queue | None
     ops: list[OpRow] | None = None
     """All ops, of a job of several."""
     calls: list[Call] | None = None
     """Those of all ops; None as in `Run`."""
     host: Any = None
+    handed_out: float = 0.0
+    """When the host was given the run, in monotonic seconds."""
     canceling: bool = False
 
     @property
@@ -92,7 +91,6 @@ class Ledger:
         """What makes of claimed rows what is to be run for them, but for what `fill` adds."""
         policies: dict[tuple[str, str, str | None], Policy] = {}
         ahead = self._store.ahead
-        now = monotonic()
 
         def held(row: JobRow) -> Held:
             key = (row.task, row.queue, row.options)
@@ -100,7 +98,7 @@ class Ledger:
             policy = policies.get(key)
             if policy is None:
                 policy = policies[key] = self._policy(row, queue)
-            return Held(row, policy, _run(row, policy, ahead), now, queue, canceling=row.status == _CANCELING)
+            return Held(row, policy, _run(row, policy, ahead), queue, canceling=row.status == _CANCELING)
 
         return held
 
