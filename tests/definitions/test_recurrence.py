@@ -380,6 +380,18 @@ def test_a_recurring_job_takes_the_newest_result_when_it_begins(yard, shop, cloc
     assert [result.status for result in user.results()] == ["success", "failure"]
 
 
+def test_those_behind_a_job_that_cannot_begin_are_looked_at(yard, shop):
+    """Each fails before it has a slot, from which the next could come."""
+    yard.definitions.add("source", "note", [1])
+    users = [
+        yard.definitions.add(name, "note", [retval("source")], dependencies=["source"], every="1h")
+        for name in ("first", "second", "third")
+    ]
+    yard.worker(concurrency=1).run_until_idle()
+
+    assert [[result.status for result in user.results()] for user in users] == [["failure"]] * 3
+
+
 def test_a_task_may_end_its_run_in_a_transaction_of_its_own(yard, url, make_yard):
     if not url.startswith("sqlite"):
         pytest.skip("the connection is sqlite3's")

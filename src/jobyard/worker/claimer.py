@@ -317,6 +317,7 @@ class Claimer:
         if not incomplete:
             return
         turn.claimed = [held for held in turn.claimed if held not in incomplete]
+        turn.again = True  # the slots they were to have are free, and no message will come of them
         items = [self._ledger.settled(held, _incomplete(held)) for held in incomplete]
         self._settling.write(tx, items, turn, self._known_queues, now)
 

@@ -43,7 +43,10 @@ class Turn:
     busy: int = 0
     """How many jobs are held and do not end in it."""
     again: bool = False
-    """The store is to be looked at again at once: jobs became ready after the claim, or an answer was lost."""
+    """
+    The store is to be looked at again at once: jobs became ready after the claim, some of those claimed never began,
+    or an answer was lost.
+    """
     lost: bool = False
     """Others think that this worker is dead: it may claim nothing."""
     _before: list[tuple[JobRow, JobRow]] = field(default_factory=list)
