@@ -14,7 +14,9 @@ from jobyard.context import ctx
 from jobyard.errors import RetryJob, SkipJob
 from jobyard.model.messages import Abandoned, Cancel, Deadline, Ended, Outcome, Stack, StackTaken
 from jobyard.model.traceback import RemoteError, StackTrace
+from jobyard.worker.attempt import Attempt
 from jobyard.worker.shop import HostOptions
+from jobyard.worker.watchdog import Watchdog
 
 QUICK = HostOptions(give_up=0.3)
 
@@ -218,6 +220,29 @@ def test_a_coroutine_that_holds_the_loop_is_interrupted():
 
         assert ear.outcome(1).ended == Ended.TIMEOUT
         assert ear.outcome(2).result == '"well"'
+
+
+def test_a_coroutine_may_end_while_it_is_looked_at():
+    class Ending(Attempt):
+        """The loop lets go of its coroutine right after somebody has asked for it."""
+
+        @property
+        def task(self) -> asyncio.Task[None] | None:
+            task, self.left = self.left, None
+            return task
+
+    async def wait() -> None:
+        await asyncio.Event().wait()
+
+    with hosting(wait) as (host, ear):
+        host.run([run("wait")])
+        running = eventually(lambda: host.attempt(1, 1))
+        ending = Ending(run("wait", id=2), host.loop, host.shop, Watchdog(host))
+        ending.left = eventually(lambda: running.task)
+        host.loop.interrupt(ending)
+
+        host.tell([Cancel(1, 1, "cancel", 0.0)])
+        assert ear.outcome(1).ended == Ended.CANCELED
 
 
 def test_interrupts_never_reach_the_next_job():

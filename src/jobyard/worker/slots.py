@@ -306,5 +306,6 @@ def _cancel(attempt: Attempt) -> None:
 
 def _runs(attempt: Attempt) -> bool:
     """Whether code of this coroutine runs at this moment, that is, holds the loop."""
-    coroutine = attempt.task.get_coro() if attempt.task is not None else None
+    task = attempt.task  # once: the loop lets go of it meanwhile
+    coroutine = task.get_coro() if task is not None else None
     return bool(getattr(coroutine, "cr_running", False))
