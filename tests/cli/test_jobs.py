@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import closing
 
 import pytest
+from tests.cli.support import start
 
 from jobyard.cli.data import JOB_FIELDS, OP_FIELDS
+from jobyard.store import open_store
 
 
 def test_an_empty_list_says_so_and_prints_no_row(jobyard):
@@ -282,6 +286,20 @@ def test_watching_without_a_terminal_prints_changes(jobyard):
     assert lines[1].endswith("ERROR    shop: about to fail")
     assert lines[2] == "job 1 is failed"
     assert "wrong = {'answer': 42}" in result.stderr
+
+
+def test_watching_ends_with_what_to_do_once_the_tables_are_newer(jobyard, tmp_path):
+    id = jobyard.enqueue("add", "--arg", "1")
+    watching = start("--url", jobyard.url, "job", "watch", str(id), cwd=tmp_path)
+    assert "is queued" in [watching.stdout.readline() for _ in range(2)][-1]
+
+    with closing(open_store(jobyard.url)) as store, store.transaction() as tx:
+        tx.execute("alter table main.jobs add column later integer")
+        tx.execute("insert into main.schema_version (version, word, applied_at) values (99, 'later', 0)")
+
+    _, told = watching.communicate(timeout=20)
+    assert watching.returncode == 1
+    assert re.fullmatch(r"jobyard: .* is of version 99, made by a newer jobyard.*\n", told)
 
 
 def test_watching_as_json_is_a_job_a_line(jobyard):

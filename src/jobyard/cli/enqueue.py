@@ -13,6 +13,7 @@ from jobyard.cli.data import job_data
 from jobyard.cli.failure import FAILED
 from jobyard.cli.names import QUEUES, TASKS
 from jobyard.cli.params import due, duration, json_value, named_json, parent
+from jobyard.cli.patience import wait_for
 from jobyard.cli.session import Session, pass_session
 from jobyard.model.codec import from_json
 from jobyard.model.states import Status
@@ -78,7 +79,7 @@ def command(
     if job.existing:
         output.warn(f"job {job.id} existed already: it is {job.status}")
     if wait:
-        job.wait(timeout)
+        wait_for([job], timeout)
     if as_json:
         output.print_json(job_data(job))
     elif wait:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -13,12 +14,14 @@ from jobyard.cli import format, output
 from jobyard.cli.command import Noun, json_option
 from jobyard.cli.names import DEFINITIONS, MACHINES
 from jobyard.cli.params import count, job_id, past
+from jobyard.cli.patience import patiently
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import cell
 from jobyard.store.events import EventFilter
 
 if TYPE_CHECKING:
     from jobyard.model.audit import Event
+    from jobyard.yard import Yard
 
 __all__ = ["command", "event_line"]
 
@@ -88,6 +91,8 @@ def follow(session: Session, /, last: int, as_json: bool, **chosen: Any) -> None
     """
     Print events as they happen, until Ctrl-C; with --json each line is one JSON object.
 
+    A store that is away for up to 5 minutes is waited for.
+
     \b
     Examples:
       jobyard event follow --kind cancel
@@ -99,12 +104,15 @@ def follow(session: Session, /, last: int, as_json: bool, **chosen: Any) -> None
         if event.id <= newest:
             _tell(event, as_json)
     while True:
-        with yard.store.read() as tx:
-            events = yard.store.events.find(tx, EventFilter(**chosen, after=newest, limit=None))
-        for event in events:
+        for event in patiently(partial(_newer, yard, newest, chosen)):
             newest = event.id
             _tell(event, as_json)
         time.sleep(_LOOK_EVERY)
+
+
+def _newer(yard: Yard, than: int, chosen: dict[str, Any]) -> list[Event]:
+    with yard.store.read() as tx:
+        return yard.store.events.find(tx, EventFilter(**chosen, after=than, limit=None))
 
 
 def _tell(event: Event, as_json: bool) -> None:

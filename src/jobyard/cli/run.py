@@ -13,6 +13,7 @@ from jobyard.cli.definition.actions import build_all, build_options
 from jobyard.cli.failure import FAILED
 from jobyard.cli.names import DEFINITIONS
 from jobyard.cli.params import duration
+from jobyard.cli.patience import wait_for
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import status_text
 from jobyard.model.states import Status
@@ -45,7 +46,7 @@ def command(
     jobs = build_all(yard, names, **options)
     if here:
         yard.worker().run_until_idle()
-    yard.wait(jobs, timeout)
+    wait_for(jobs, timeout)
     if as_json:
         output.print_json([job_data(job) for job in jobs])
     else:

@@ -1,4 +1,4 @@
-"""What to do where two transactions waited for each other and the database ended one of them."""
+"""Trying again: what the database ended because two transactions waited for each other, and what is away."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from typing import ParamSpec, TypeVar
 
 from jobyard.errors import StoreBusy
 
-__all__ = ["again"]
+__all__ = ["again", "growing_pause"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _TRIES = 5
 _LONGEST_PAUSE = 0.1
+_FIRST_WAIT = 0.1
+_LONGEST_WAIT = 5.0
+_MOST_DOUBLINGS = 8
 
 
 def again(function: Callable[P, T]) -> Callable[P, T]:
@@ -34,3 +37,8 @@ def again(function: Callable[P, T]) -> Callable[P, T]:
         return function(*args, **kwargs)
 
     return repeated
+
+
+def growing_pause(failures: int) -> float:
+    """Seconds to wait for what is away, after so many failures in a row; not all who wait come back at once."""
+    return min(_LONGEST_WAIT, _FIRST_WAIT * 2.0 ** min(failures, _MOST_DOUBLINGS)) * random.uniform(0.5, 1.0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-import random
 import socket
 import sys
 import time
@@ -21,6 +20,7 @@ from jobyard.model.emitter import Emitter
 from jobyard.model.events import StoreRetry, WorkerLost, WorkerStarted, WorkerStopped
 from jobyard.model.states import FINAL, Status
 from jobyard.store import Store, migrate
+from jobyard.store.again import growing_pause
 from jobyard.store.driver import Heed
 from jobyard.store.filters import JobFilter, count_jobs
 from jobyard.task import Registry
@@ -300,7 +300,7 @@ class Worker:
             return None
 
     def _pause(self, what: str, failures: int) -> None:
-        delay = min(5.0, 0.1 * 2 ** min(failures, 8)) * random.uniform(0.5, 1.0)
+        delay = growing_pause(failures)
         self._emitter.emit(StoreRetry(what, str(self._last_error), delay))
         self._inbox.wake()
         time.sleep(delay)

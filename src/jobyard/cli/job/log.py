@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +12,7 @@ import click
 from jobyard.cli import output
 from jobyard.cli.command import Command, json_option
 from jobyard.cli.params import count, job_id
+from jobyard.cli.patience import patiently
 from jobyard.cli.session import Session, pass_session
 from jobyard.model.states import FINAL
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from jobyard.model.op import LogEntry
     from jobyard.yard import Yard
 
-__all__ = ["entry_line", "entry_text", "log", "new_entries"]
+__all__ = ["entry_line", "entry_text", "log"]
 
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _STYLES = {"DEBUG": "dim", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red"}
@@ -39,7 +41,7 @@ def log(session: Session, /, id: int, follow: bool, level: str | None, last: int
     """
     Print the log of a job.
 
-    With --json each line is one JSON object.
+    With --json each line is one JSON object. With --follow a store that is away for up to 5 minutes is waited for.
 
     \b
     Examples:
@@ -54,21 +56,21 @@ def log(session: Session, /, id: int, follow: bool, level: str | None, last: int
     _print(chosen[-last:] if last else [] if last == 0 else chosen, as_json)
     if follow:
         newest = max((entry.serial for entry in entries), default=0)
-        for fresh in new_entries(yard, job, newest):
+        for fresh in _new_entries(yard, job, newest):
             _print([entry for entry in fresh if entry.level >= lowest], as_json)
 
 
-def new_entries(yard: Yard, job: Job[Any], newer_than: int) -> Iterator[list[LogEntry]]:
+def _new_entries(yard: Yard, job: Job[Any], newer_than: int) -> Iterator[list[LogEntry]]:
     """The entries as they come, a few at a time, until the job has ended."""
     from jobyard.yard import Change
 
     while True:
-        change = yard.wait_for_change(job.id, ["status"], [job.status], newer_than, _LOOK_AGAIN)
+        change = patiently(partial(yard.wait_for_change, job.id, ["status"], [job.status], newer_than, _LOOK_AGAIN))
         if not isinstance(change, Change):
             continue
         newer_than = max((entry.serial for entry in change.log), default=newer_than)
         yield change.log
-        job.refresh()
+        patiently(job.refresh)
         if job.status in FINAL and job.log_serial <= newer_than:
             return
 

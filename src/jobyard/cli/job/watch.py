@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from jobyard.cli import format, output
+from jobyard.cli import output
 from jobyard.cli.command import Command, json_option
 from jobyard.cli.data import job_data
-from jobyard.cli.failure import FAILED, Failure
+from jobyard.cli.failure import FAILED
 from jobyard.cli.job.log import entry_line
 from jobyard.cli.job.progress import Pace, progress_lines
 from jobyard.cli.params import duration, job_id
+from jobyard.cli.patience import patiently, wait_for
 from jobyard.cli.session import Session, pass_session
-from jobyard.errors import WaitTimeout
 from jobyard.model.progress import Progress, progress_tree
 from jobyard.model.states import FINAL, Status
 
@@ -33,7 +34,7 @@ _GOOD = (Status.SUCCEEDED, Status.SKIPPED)
 _LINES = 8
 """Log lines in the live view."""
 _TICK = 0.5
-"""Seconds after which the live view counts on although nothing changed."""
+"""Seconds after which it looks again, and the live view counts on, although nothing changed."""
 _PROGRESS_EVERY = 2.0
 """Seconds between two lines of progress where there is no terminal."""
 
@@ -47,7 +48,7 @@ def watch(session: Session, /, id: int, as_json: bool) -> None:
     Watch a job until it ends.
 
     On a terminal this is `job show`, live. Otherwise it prints a line for each change and each log line, and with
-    --json the whole job as one JSON object per change.
+    --json the whole job as one JSON object per change. A store that is away for up to 5 minutes is waited for.
 
     Exits with 0 if the job succeeded or was skipped, else with 1.
 
@@ -74,6 +75,8 @@ def wait(session: Session, /, ids: tuple[int, ...], timeout: float | None) -> No
     """
     Wait until jobs have ended, without any output.
 
+    A store that is away for up to 5 minutes is waited for, within the timeout.
+
     Exits with 0 if all of them succeeded or were skipped, else with 1.
 
     \b
@@ -82,17 +85,8 @@ def wait(session: Session, /, ids: tuple[int, ...], timeout: float | None) -> No
     """
     yard = session.yard()
     jobs = [yard.job(id) for id in ids]
-    try:
-        yard.wait(jobs, timeout=timeout)
-    except WaitTimeout as error:
-        raise Failure(_unfinished(jobs, timeout or 0)) from error
+    wait_for(jobs, timeout)
     raise click.exceptions.Exit(exit_code(jobs))
-
-
-def _unfinished(jobs: list[Job[Any]], timeout: float) -> str:
-    left = [f"job {job.id}" for job in jobs if job.refresh().status not in FINAL]
-    on = "it goes on" if len(left) == 1 else "they go on"
-    return f"not ended after {format.compact(timeout)}: {', '.join(left)}; {on}"
 
 
 def exit_code(jobs: list[Job[Any]]) -> int:
@@ -100,23 +94,29 @@ def exit_code(jobs: list[Job[Any]]) -> int:
     return 0 if all(job.status in _GOOD for job in jobs) else FAILED
 
 
-def _follow(yard: Yard, job: Job[Any], told: Callable[[Change], None], tick: float | None = None) -> None:
-    """Tell of each change, and of each *tick* without one, until the job has ended and its log was told to the end."""
+def _follow(yard: Yard, job: Job[Any], told: Callable[[Change], None], *, ticks: bool = False) -> None:
+    """
+    Tell of each change until the job has ended and its log was told to the end.
+
+    Args:
+        told: it reads before it prints, since it is called again where the store was away in it.
+        ticks: whether to tell too that nothing changed.
+    """
     from jobyard.yard import Change
 
     previous: list[Any] | None = None
     serial = 0
     while True:
-        change = yard.wait_for_change(job.id, _FIELDS, previous, serial, tick)
-        job.refresh()
+        change = patiently(partial(yard.wait_for_change, job.id, _FIELDS, previous, serial, _TICK))
+        patiently(job.refresh)
         if isinstance(change, Change):
             previous = change.fields
             serial = max((entry.serial for entry in change.log), default=serial)
-            told(change)
+            patiently(partial(told, change))
             if change.fields[0] in FINAL and job.log_serial <= serial:
                 return
-        else:
-            told(Change(previous or [], []))
+        elif ticks:
+            patiently(partial(told, Change(previous or [], [])))
 
 
 class _Plain:
@@ -167,8 +167,8 @@ def _watch_live(yard: Yard, job: Job[Any]) -> None:
                 pace.note(progress_tree(change.fields[_FIELDS.index("progress")]), time.monotonic())
             live.update(_live_view(yard, job, pace), refresh=True)
 
-        _follow(yard, job, tell, _TICK)
-    output.show(*job_view(job, yard.store.now(), _LINES))
+        _follow(yard, job, tell, ticks=True)
+    output.show(*patiently(lambda: list(job_view(job, yard.store.now(), _LINES))))
 
 
 def _live_view(yard: Yard, job: Job[Any], pace: Pace) -> RenderableType:

@@ -10,7 +10,6 @@ Rule 2: a notification may be lost. A listener looks whenever the connection is 
 from __future__ import annotations
 
 import logging
-import random
 import select
 import socket
 import threading
@@ -18,6 +17,7 @@ from collections.abc import Callable
 
 import psycopg
 
+from jobyard.store.again import growing_pause
 from jobyard.store.postgres.connect import Target
 from jobyard.store.postgres.watch import Watch
 
@@ -26,8 +26,6 @@ __all__ = ["Listener"]
 _log = logging.getLogger("jobyard.store")
 _PING = 10.0
 """Seconds of silence after which the server is asked whether it is still there."""
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
 
 
 class Listener:
@@ -127,7 +125,7 @@ class _Thread(threading.Thread):
                     self._heed(connection)
             except psycopg.Error as error:
                 failures += 1
-                pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2 ** min(failures, 8)) * random.uniform(0.5, 1.0)
+                pause = growing_pause(failures)
                 _log.debug("listening broke off (%s); again in %.1f s", error, pause)
                 self._stopping.wait(pause)
             finally:
