@@ -176,3 +176,20 @@ class TestPatience:
         with pytest.raises(SchemaOutOfDate):
             patiently(look)
         assert capsys.readouterr() == ("", "")
+
+
+def test_an_event_whose_transaction_was_longer_is_told_too(yard, server, follow):
+    """Its id is lower than that of one that was told before."""
+    insert = f"insert into {yard.store.driver.schema}.events (at, kind) values (1, %s)"
+    with psycopg.connect(server.url) as longer, psycopg.connect(server.url, autocommit=True) as shorter:
+        shorter.execute(insert, ["first"])
+        events = follow("event", "follow", "--last", "1", "--json")
+        eventually(lambda: events.lines)
+        longer.execute(insert, ["late"])
+        shorter.execute(insert, ["early"])
+        eventually(lambda: len(events.lines) == 2)
+        longer.commit()
+        shorter.execute(insert, ["last"])
+        eventually(lambda: len(events.lines) == 4)
+
+    assert [json.loads(line)["kind"] for line in events.lines] == ["first", "early", "late", "last"]

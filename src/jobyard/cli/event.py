@@ -28,6 +28,8 @@ __all__ = ["command", "event_line"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _LOOK_EVERY = 0.5
+_LATEST = 10.0
+"""Seconds by which an event may become visible after one with a higher id, whose transaction was shorter."""
 _FILTERS = (
     click.option("--kind", metavar="KIND", help="Of this kind, like cancel, retry or reclaim."),
     click.option("--job", type=job_id, metavar="ID", help="About this job."),
@@ -103,10 +105,15 @@ def follow(session: Session, /, last: int, as_json: bool, **chosen: Any) -> None
     for event in reversed(yard.events(limit=last, **chosen) if last else []):
         if event.id <= newest:
             _tell(event, as_json)
+    told: dict[int, float] = {}
     while True:
+        now = time.monotonic()
         for event in patiently(partial(_newer, yard, newest, chosen)):
-            newest = event.id
-            _tell(event, as_json)
+            if event.id not in told:
+                told[event.id] = now
+                _tell(event, as_json)
+        newest = max((id for id, at in told.items() if at < now - _LATEST), default=newest)
+        told = {id: at for id, at in told.items() if id > newest}
         time.sleep(_LOOK_EVERY)
 
 
