@@ -100,8 +100,6 @@ class Claimer:
         self.id = 0
         """This worker's incarnation."""
         self.claiming = True
-        self.limit: int | None = None
-        """How many more jobs may be claimed in all; None for no limit."""
         self.tally = Tally(emitter)
         self._store = store
         self._ledger = ledger
@@ -196,8 +194,7 @@ class Claimer:
                 ending.add(outcome.id)
         turn.busy = len(self._ledger) - len(ending)
         ahead = self._pace.ahead(self._recent, self._slots, time.monotonic())
-        wanted = max(0, self._slots + ahead - turn.busy)
-        return wanted if self.limit is None else min(wanted, self.limit)
+        return max(0, self._slots + ahead - turn.busy)
 
     def _act(self, tx: Transaction, turn: Turn, now: int) -> Callable[[], int | None]:
         """All that a turn does; returns when the next scheduled job is due, which comes with the commit."""
@@ -380,8 +377,6 @@ class Claimer:
             ids = tuple(held.row.id for held in claimed)
             self._emitter.emit(JobsClaimed(self._name, ids, turn.seconds))
         self._recent = {held.row.task for held in claimed}
-        if self.limit is not None:
-            self.limit -= len(claimed)
         by_host: dict[int, tuple[Host, list[Run]]] = {}
         now = time.monotonic()
         for held in claimed:
