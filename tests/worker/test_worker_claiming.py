@@ -12,8 +12,9 @@ from tests.support import eventually
 from tests.worker.serving import heard, serving
 
 from jobyard import ctx
-from jobyard.errors import UsageError
-from jobyard.model.events import JobPoisoned, JobReclaimed, JobsClaimed, JobStarted, WorkerStarted
+from jobyard.errors import StoreUnavailable, UsageError
+from jobyard.model.events import JobPoisoned, JobReclaimed, JobsClaimed, JobStarted, StoreRetry, WorkerStarted
+from jobyard.worker import stop
 
 
 def run(yard, **options):
@@ -523,3 +524,32 @@ def test_only_what_runs_have_reported_waits_for_the_disk(yard, noted, monkeypatc
 
     assert (False, 0) in turns, "it was claimed without a wait"
     assert (True, 1) in turns, "its result was written with one"
+
+
+def test_what_was_reported_while_the_store_was_away_is_written_in_the_end(make_yard, monkeypatch):
+    monkeypatch.setattr(stop, "_GIVE_UP", 0.3)
+    yard = make_yard(clock=None, shutdown_grace=0, cancel_grace=0)
+    retries = heard(yard, StoreRetry)
+    began, go, transaction = threading.Event(), threading.Event(), yard.store.transaction
+
+    @yard.task
+    def work() -> int:
+        began.set()
+        go.wait(10)
+        return 1
+
+    job = work.enqueue()
+    with serving(yard) as server:
+        assert began.wait(10)
+
+        def away(**options):
+            if not server.worker._stop.is_over:
+                msg = "away"
+                raise StoreUnavailable(msg)
+            return transaction(**options)
+
+        monkeypatch.setattr(yard.store, "transaction", away)
+        go.set()
+        eventually(lambda: retries)
+        assert server.stop() == 0
+    assert (job.refresh().status, job.result) == ("succeeded", 1)

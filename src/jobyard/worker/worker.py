@@ -274,6 +274,8 @@ class Worker:
             if self._try_turn(messages) is None:
                 failures += 1
                 self._pause(_TURN, failures)
+        if self._ledger and (messages := self._inbox.take(sys.maxsize)):
+            self._try_turn(messages)  # what runs reported while the store was away is not run again if it is back
 
     def _told(self, count: int) -> None:
         self._stop.tell(count)
