@@ -14,6 +14,7 @@ from tests.worker.serving import heard, serving
 from jobyard import ctx
 from jobyard.errors import StoreUnavailable, UsageError
 from jobyard.model.events import JobPoisoned, JobReclaimed, JobsClaimed, JobStarted, StoreRetry, WorkerStarted
+from jobyard.store.driver import Heed
 from jobyard.worker import stop
 
 
@@ -78,6 +79,40 @@ def test_a_paused_queue_is_passed_over_and_why_says_so(yard, noted):
     assert (noted.words, held.why()[0].kind) == (["free"], "paused")
     yard.queues.resume("a")
     assert run(yard).succeeded == 1
+
+
+def test_what_a_worker_makes_ready_and_cannot_take_wakes_another(make_yard):
+    yard, other = (make_yard(clock=None, poll=60) for _ in range(2))
+    both, go = threading.Barrier(2), threading.Event()
+
+    def meet() -> None:
+        both.wait(10)
+
+    @yard.task
+    def first() -> None:
+        go.wait(10)
+        time.sleep(0.1)  # so slow that nothing is claimed ahead
+
+    meeting = yard.task(name="meet")(meet)
+    other.task(name="meet")(meet)
+    with serving(yard, concurrency=1), serving(other, concurrency=1):
+        job = first.enqueue()
+        meetings = [meeting.using(after=[job]).enqueue() for _ in range(2)]
+        eventually(lambda: job.refresh().status == "running")
+        eventually(lambda: all_asleep(yard))
+        go.set()
+        for each in meetings:
+            each.wait(20)
+
+    assert [each.status for each in meetings] == ["succeeded"] * 2
+
+
+def all_asleep(yard):
+    """Whether both workers wait to be told, as far as the store knows: the busy one of requests, the other of jobs."""
+    if yard.url.startswith("sqlite:"):
+        return True
+    with yard.store.read() as tx:
+        return {heed for (heed,) in tx.fetch("select heed from main.idle")} == {Heed.JOBS.value, Heed.REQUESTS.value}
 
 
 def test_resuming_a_queue_wakes_a_worker(yard, noted):

@@ -338,7 +338,7 @@ class Claimer:
             elif isinstance(message, Died):
                 self._emitter.emit(ChildDied(self._name, message.pid, message.how, tuple(message.jobs)))
         if turn.ended or turn.ready or any(settlement.done for settlement in turn.settlements):
-            self._store.driver.notify(everywhere=turn.ready and not turn.full, by=self._inbox.wake)
+            self._store.driver.notify(everywhere=turn.ready, by=self._inbox.wake)
         for enqueue in turn.enqueues:
             self._enqueue(enqueue)
 

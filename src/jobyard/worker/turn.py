@@ -51,11 +51,6 @@ class Turn:
     """Others think that this worker is dead: it may claim nothing."""
     _before: list[tuple[JobRow, JobRow]] = field(default_factory=list)
 
-    @property
-    def full(self) -> bool:
-        """It claimed all it wanted, so there may be more."""
-        return 0 < self.wanted <= len(self.claimed)
-
     def remember(self, row: JobRow) -> None:
         """This row is about to move to its next op."""
         self._before.append((row, msgspec.structs.replace(row)))
