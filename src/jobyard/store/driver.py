@@ -48,7 +48,7 @@ class Transaction(Protocol):
         """
         Run one statement and give its rows to *take*, some at a time, while the database still makes the others.
 
-        *take* must not use the transaction, and must not raise.
+        *take* must not use the transaction. What it raises comes out here, and may cost the connection.
         """
 
     def execute(self, statement: str, params: Params = ...) -> int:
