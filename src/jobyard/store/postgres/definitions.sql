@@ -39,9 +39,8 @@ update main.definitions set
     state = r ->> 1, failures = (r ->> 2)::integer, failing_since = (r ->> 3)::bigint, last_started = (r ->> 4)::bigint,
     last_successful = (r ->> 5)::bigint, last_build = (r ->> 6)::bigint, last_build_at = (r ->> 7)::bigint,
     changed_at = (r ->> 8)::bigint
-from json_array_elements(:rows::text::json) as r
-where definitions.name = r ->> 0
-    and definitions.name = any(array(select one ->> 0 from json_array_elements(:rows::text::json) as one))
+from (select r, r ->> 0 as name from json_array_elements(:rows::text::json) as r offset 0) as rows
+where rows.name = rows.name || '' and definitions.name = rows.name -- as with `+r.id` in jobs.sql
 
 -- name: delete
 delete from main.definitions where name = :name

@@ -8,8 +8,7 @@ select * from unnest(
 insert into main.events (at, kind, job, definition, machine)
 select :now, 'start', j.id, j.definition, coalesce(j.machine, (select machine from main.workers where id = j.worker))
 from json_array_elements_text(:ids::text::json) with ordinality as given (id, place)
-join main.jobs j on j.id = given.id::bigint
-where j.id = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
+cross join lateral (select * from main.jobs where id = given.id::bigint offset 0) as j
 order by given.place
 
 -- name: delete_old

@@ -1,6 +1,8 @@
 -- `main.` stands for the schema of the URL. Batches travel as one JSON text, where SQLite takes them so too, or as
--- arrays of columns. Writes to many rows that others may hold lock them first, in the order of their ids. A batch that is
--- joined to a table names its keys with `any` too: else a plan made while the table was small may read all of it.
+-- arrays of columns. Writes to many rows that others may hold lock them first, in the order of their ids.
+--
+-- `r.id = +r.id` is true, and has the planner expect few rows of a batch. So it looks each up by the index of the table that
+-- the batch is joined to, however small that is; else a plan made for a small table would read all of it once it has grown.
 
 -- name: reserve
 -- Differs from SQLite: others take ids at the same time, so it may be several ranges.
@@ -180,8 +182,7 @@ update main.jobs set
 from unnest(
     :id::bigint[], :epoch::bigint[], :status::smallint[], :result::text[], :error::text[], :exec_at::bigint[],
     :allowed::smallint[]) as r (id, epoch, status, result, error, exec_at, allowed)
-where jobs.id = any(:id::bigint[]) and jobs.id = r.id and jobs.epoch = r.epoch
-    and jobs.status between 4 and r.allowed
+where r.id = +r.id and jobs.id = r.id and jobs.epoch = r.epoch and jobs.status between 4 and r.allowed
 returning jobs.id
 
 -- name: give_back
@@ -191,8 +192,8 @@ update main.jobs set
     status = (r ->> 2)::smallint, due = (r ->> 3)::bigint, rank = (r ->> 4)::bigint, attempt = (r ->> 5)::integer,
     failures = (r ->> 6)::integer, crashes = (r ->> 7)::integer, error = r ->> 8, task = r ->> 9, options = r ->> 10,
     epoch = jobs.epoch + 1, worker = null, exec_at = null
-from json_array_elements(:rows::text::json) as r
-where jobs.id = (r ->> 0)::bigint and jobs.epoch = (r ->> 1)::bigint and jobs.status = 4
+from (select r, (r ->> 0)::bigint as id from json_array_elements(:rows::text::json) as r offset 0) as rows
+where rows.id = +rows.id and jobs.id = rows.id and jobs.epoch = (r ->> 1)::bigint and jobs.status = 4
 returning jobs.id
 
 -- name: advance
@@ -230,20 +231,20 @@ select * from main.jobs where expires <= :now and status < 4
 order by expires limit :limit for no key update skip locked
 
 -- name: release
--- rows: [child, number of edges that closed]. The last of them makes the child ready; one that has ended meanwhile counts
--- nothing.
-with r as materialized (
-    select (r ->> 0)::bigint as id, (r ->> 1)::integer as closed from json_array_elements(:rows::text::json) as r),
-locked as materialized (
-    select id from main.jobs where id = any(array(select id from r)) and status in (2, 3)
-    order by id for no key update)
+-- rows: [child, number of edges that closed], by child. The last of them makes the child ready; one that has ended
+-- meanwhile counts nothing.
+with locked as materialized (
+    select j.id, r.closed
+    from (select (r ->> 0)::bigint as id, (r ->> 1)::integer as closed
+        from json_array_elements(:rows::text::json) as r offset 0) as r
+    cross join lateral (select id from main.jobs where id = r.id and status in (2, 3) for no key update) as j)
 update main.jobs set
     open_parents = open_parents - r.closed,
     status = case
         when status = 2 and open_parents = r.closed then case when due <= :now then 1 else 0 end
         else status
     end
-from r where jobs.id = r.id and jobs.id = any(array(select id from locked))
+from locked as r where r.id = +r.id and jobs.id = r.id
 
 -- name: count_ready
 select count(*) from main.jobs where status = 1
@@ -254,11 +255,13 @@ select (select count(*) from main.jobs where status = 1) + (select count(*) from
     + (select count(*) from main.jobs where status = 0 and due <= :now)
 
 -- name: rerank
-with r as materialized (
-    select (r ->> 0)::bigint as id, (r ->> 1)::bigint as rank from json_array_elements(:rows::text::json) as r),
-locked as materialized (
-    select id from main.jobs where id = any(array(select id from r)) and status < 4 order by id for no key update)
-update main.jobs set rank = r.rank from r where jobs.id = r.id and jobs.id = any(array(select id from locked))
+-- rows: [id, rank], by id
+with locked as materialized (
+    select j.id, r.rank
+    from (select (r ->> 0)::bigint as id, (r ->> 1)::bigint as rank
+        from json_array_elements(:rows::text::json) as r offset 0) as r
+    cross join lateral (select id from main.jobs where id = r.id and status < 4 for no key update) as j)
+update main.jobs set rank = r.rank from locked as r where r.id = +r.id and jobs.id = r.id
 
 -- name: of_queue_after
 select * from main.jobs where queue = :queue and id > :id and status < 4 order by id limit :limit
@@ -357,9 +360,10 @@ where j.id = any(array(select value::bigint from json_array_elements_text(:ids::
 
 -- name: set_options
 -- rows: [id, options]
-update main.jobs set options = r ->> 1 from json_array_elements(:rows::text::json) as r
-where jobs.id = (r ->> 0)::bigint
-    and jobs.id = any(array(select (one ->> 0)::bigint from json_array_elements(:rows::text::json) as one))
+update main.jobs set options = r.options
+from (select (r ->> 0)::bigint as id, r ->> 1 as options
+    from json_array_elements(:rows::text::json) as r offset 0) as r
+where r.id = +r.id and jobs.id = r.id
 
 -- name: set_requester
 update main.jobs set requester = :requester where id = :id
