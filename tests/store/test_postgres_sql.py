@@ -89,4 +89,4 @@ def test_what_takes_the_first_rows_sorts_nothing(planner, name):
 def test_the_test_for_scans_can_fail(planner):
     assert scanned(plan(planner, "select * from main.jobs where requester = :r"))
     assert scanned(plan(planner, "select * from main.jobs order by id"))
-    assert scanned(plan(planner, "select * from main.jobs where id = :id and id = any(:ids::bigint[])"))
+    assert scanned(plan(planner, "select * from unnest(:ids::bigint[]) as id where id = any(:ids::bigint[])"))
