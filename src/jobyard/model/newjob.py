@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -13,7 +14,7 @@ from jobyard.model.states import CODES, FINAL, Status
 __all__ = ["SUCCESS", "JobOptions", "NewJob", "NewOp", "accepted_bits", "accepted_statuses", "options_of"]
 
 
-class JobOptions(msgspec.Struct, omit_defaults=True, gc=False):
+class JobOptions(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What nobody filters or sorts by: one JSON column of the row. None: not said by the call."""
 
     title: str | None = None
@@ -99,6 +100,7 @@ _NONE = JobOptions()
 _decode = msgspec.json.Decoder(JobOptions).decode
 
 
+@lru_cache(maxsize=2048)
 def options_of(text: str | None) -> JobOptions:
-    """The options of a stored row."""
+    """The options of a stored row. Many rows have the same, and those of one are asked for again and again."""
     return _decode(text) if text else _NONE
