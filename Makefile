@@ -3,8 +3,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-# For pytest: two processes, since most tests wait for others. E.g. make test PYTEST_ARGS="-x tests/model".
-PYTEST_ARGS ?= -n 3 --dist worksteal
+# For pytest: more processes than cores, since most tests wait for others. E.g. make test PYTEST_ARGS="-x tests/model".
+PYTEST_ARGS ?= -n 4 --dist worksteal
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 
 .DEFAULT_GOAL := help
