@@ -17,7 +17,7 @@ SAID = {
     "sales.py": r"\{'apple': 5, 'pear': 5, 'plum': 9\}\nWARNING: job 3 is left out: ValueError: .* 'two'\n",
     "orders.py": (
         r"order 2 was not taken: no pears are left\n"
-        r"confirm order 1: succeeded, confirmation 1\nconfirm order 3: succeeded, confirmation 2\n"
+        r"confirm order 1: succeeded, confirmation [12]\nconfirm order 3: succeeded, confirmation [12]\n"
     ),
     "backup.py": r"log: copying photos\ncancel: True, .*\njob 1 is canceled\n",
 }

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
 import tempfile
 import threading
+import warnings
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from jobyard.store import open_store
 from jobyard.store.invariants import check_invariants, facts
 from jobyard.store.sql import migrations, statements
 from jobyard.store.sqlite.batches import batched
+from jobyard.store.sqlite.datagrams import Outbox
 from jobyard.store.sqlite.filesystem import filesystem_of, network_filesystem
 
 NOBODY = 65534
@@ -370,3 +373,14 @@ class TestBatches:
 
         assert text == "update events set at = ?"
         assert len(rows) == 100
+
+
+def test_a_socket_that_nobody_closed_is_closed_without_a_word(tmp_path):
+    outbox = Outbox(tmp_path)
+    outbox.circle = outbox
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        del outbox
+        gc.collect()
+
+    assert [str(warning.message) for warning in said if warning.category is ResourceWarning] == []

@@ -237,7 +237,6 @@ class SqliteDriver:
     def __del__(self) -> None:
         """Close what nobody closed; Python 3.13 warns of it. Not in a fork, whose copies must stay as they are."""
         if getattr(self, "_pid", None) == os.getpid():
-            self._wake.close()
             for connection in (self._writer, self._watcher, *self._readers):
                 if connection is not None:
                     connection.close()

@@ -79,10 +79,17 @@ class Outbox:
             pass
 
 
+class _Socket(socket.socket):
+    """One that closes itself where its owner did not: the garbage collector may find it before that."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 def _opened() -> socket.socket:
     if not hasattr(socket, "AF_UNIX"):
         raise OSError("this system has no sockets in folders")
-    return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    return _Socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 
 
 def _short(path: Path) -> str:
