@@ -36,6 +36,7 @@ from jobyard.model.messages import (
     Written,
 )
 from jobyard.model.newjob import NewJob
+from jobyard.model.rows import JobRow
 from jobyard.model.states import CODES, FINAL, STATUSES
 from jobyard.store import Store
 from jobyard.store.driver import Transaction
@@ -269,6 +270,10 @@ class Claimer:
         began = time.perf_counter()
         held: dict[int, Held] = {}
         make = self._ledger.claims(self._known_queues)
+
+        def hold(row: JobRow) -> None:
+            held[row.id] = make(row)
+
         rows = jobs.claim(
             tx,
             open_queues,
@@ -276,7 +281,7 @@ class Claimer:
             worker=self.id,
             limit=turn.wanted,
             now=now,
-            meanwhile=lambda row: held.__setitem__(row.id, make(row)),
+            meanwhile=hold,
         )
         turn.seconds = time.perf_counter() - began
         if rows:
