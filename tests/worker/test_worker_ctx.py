@@ -344,11 +344,12 @@ def test_ctx_enqueue_on_the_users_connection(yard, connection):
 def test_outcomes_of_ack_sync_are_stored_before_the_slot_is_free(make_yard):
     """Whenever one of its runs begins, all that ended before in that slot is stored."""
     yard = make_yard()
-    unstored = []
+    ended, unstored = [], []
 
     def work(n: int) -> int:
-        before = [job for job in yard.jobs(limit=None, order="id") if job.id < ctx.job.id]
-        unstored.extend(job.id for job in before if job.status != "succeeded")
+        statuses = {job.id: job.status for job in yard.jobs(limit=None)}
+        unstored.extend(id for id in ended if statuses[id] != "succeeded")
+        ended.append(ctx.job.id)
         return n
 
     sync = yard.task(work, ack="sync", name="sync")
