@@ -16,7 +16,8 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def run(yard):
-    return yard.worker().run_until_idle()
+    """One at a time, so that what was made first ends first."""
+    return yard.worker(concurrency=1).run_until_idle()
 
 
 def kinds(yard, name, *, skip=("create", "online")):
@@ -48,7 +49,9 @@ def test_the_first_success_is_published_once(yard, shop):
     yard.build("feed")
     run(yard)
     shop.broken = False
-    first, _ = yard.build("feed"), yard.build("feed")
+    first = yard.build("feed")
+    run(yard)
+    yard.build("feed")
     run(yard)
 
     published = yard.events(kind="publish")
