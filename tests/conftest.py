@@ -18,6 +18,16 @@ from jobyard.testing import Clock
 KINDS = ["sqlite", "postgres"]
 
 
+@pytest.fixture(scope="module")
+def server() -> Iterator[postgres.Server]:
+    """One of the module's own, which its tests may stop."""
+    if postgres.GIVEN:
+        pytest.skip("JOBYARD_TEST_PG names a server that is not for tests to stop")
+    server = postgres.Server()
+    yield server
+    server.remove()
+
+
 @pytest.fixture
 def clock() -> Clock:
     """A clock that moves when told."""

@@ -19,15 +19,6 @@ from jobyard.errors import SchemaOutOfDate, StoreUnavailable
 from jobyard.model.messages import LogLine
 
 
-@pytest.fixture(scope="module")
-def server():
-    if postgres.GIVEN:
-        pytest.skip("JOBYARD_TEST_PG names a server that is not for tests to stop")
-    server = postgres.Server()
-    yield server
-    server.remove()
-
-
 @pytest.fixture
 def bare_url(server):
     with postgres.schema(server.url) as url:

@@ -17,15 +17,6 @@ from tests.support import eventually
 from jobyard.errors import StoreBusy, StoreError, StoreUnavailable
 
 
-@pytest.fixture(scope="module")
-def server():
-    if postgres.GIVEN:
-        pytest.skip("JOBYARD_TEST_PG names a server that is not for tests to stop")
-    server = postgres.Server()
-    yield server
-    server.remove()
-
-
 @pytest.fixture
 def bare_url(server):
     with postgres.schema(server.url) as url:
