@@ -47,7 +47,7 @@ class Finish(NamedTuple):
 
 
 def finish_params(ends: Sequence[Finish], now: int) -> dict[str, object]:
-    """For `finish`: the rows as one JSON text, and a list for each column, which PostgreSQL reads in half the time."""
+    """For `finish`: the rows as one JSON text, and a list for each column, which PostgreSQL reads faster."""
     columns = zip(Finish._fields, map(list, zip(*ends, strict=True)), strict=True)
     return {"rows": json_text(ends), "now": now, **dict(columns)}
 
@@ -321,7 +321,7 @@ class Jobs:
         return [JobRow(*row) for row in tx.fetch(self.sql.of_queue_after, values)]
 
     def set_ranks(self, tx: Transaction, ranks: Sequence[tuple[int, int]]) -> None:
-        """Give these jobs (id, rank) another place in the order, unless they have begun."""
+        """Give these jobs, (id, rank) by id, another place in the order, unless they have begun."""
         tx.execute(self.sql.rerank, {"rows": json_text(ranks)})
 
     def count_ready(self, tx: Transaction) -> int:
