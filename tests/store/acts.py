@@ -162,6 +162,10 @@ class Counted:
         self.count += 1
         return self._transaction.fetch(*args)
 
+    def ask(self, *args: Any) -> Any:
+        self.count += 1
+        return self._transaction.ask(*args)
+
     def execute(self, *args: Any) -> Any:
         self.count += 1
         return self._transaction.execute(*args)

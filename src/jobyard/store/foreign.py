@@ -17,7 +17,7 @@ from jobyard.model.newjob import NewJob
 from jobyard.store.driver import Params, Row, Transaction
 from jobyard.store.insert import Stored
 from jobyard.store.plans import AsyncTransaction, Plan, Query
-from jobyard.store.sql import positional
+from jobyard.store.sql import parts, positional
 from jobyard.store.sqlite import SqliteTransaction, translated
 
 if TYPE_CHECKING:
@@ -256,7 +256,8 @@ class _AiosqliteTransaction:
         try:
             async with self._connection.cursor() as cursor:
                 cursor.row_factory = None
-                await cursor.execute(statement, params)
+                for part in parts(statement):
+                    await cursor.execute(part, params)
                 return list(await cursor.fetchall())
         except sqlite3.Error as error:
             raise translated(error, self._location) from error

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from jobyard.store.driver import Params, Row, Transaction
 
-__all__ = ["AsyncTransaction", "Batch", "Plan", "Query", "arun", "run"]
+__all__ = ["AsyncTransaction", "Batch", "Plan", "Queries", "Query", "arun", "run"]
 
 T = TypeVar("T")
 
@@ -23,6 +23,12 @@ class Query(NamedTuple):
     params: Params = {}  # noqa: RUF012 - never changed
 
 
+class Queries(NamedTuple):
+    """Statements that do not need each other's rows, which come back as a list for each; they run in this order."""
+
+    each: Sequence[Query]
+
+
 class Batch(NamedTuple):
     """One statement for one or many rows of parameters; nothing comes back, so a driver need not wait for it."""
 
@@ -30,7 +36,7 @@ class Batch(NamedTuple):
     rows: Sequence[Sequence[Any]]
 
 
-Plan = Generator[Query | Batch, Any, T]
+Plan = Generator[Query | Queries | Batch, Any, T]
 
 
 class AsyncTransaction(Protocol):
@@ -41,12 +47,15 @@ class AsyncTransaction(Protocol):
 
 
 def run(plan: Plan[T], transaction: Transaction) -> T:
-    answer: list[Row] | None = None
+    answer: object = None
     try:
         while True:
             step = plan.send(answer)
             if isinstance(step, Query):
                 answer = transaction.fetch(step.statement, step.params)
+            elif isinstance(step, Queries):
+                asked = [transaction.ask(*query) for query in step.each]
+                answer = [rows() for rows in asked]
             else:
                 transaction.execute_many(step.statement, step.rows)
                 answer = None
@@ -56,12 +65,14 @@ def run(plan: Plan[T], transaction: Transaction) -> T:
 
 
 async def arun(plan: Plan[T], transaction: AsyncTransaction) -> T:
-    answer: list[Row] | None = None
+    answer: object = None
     try:
         while True:
             step = plan.send(answer)
             if isinstance(step, Query):
                 answer = await transaction.fetch(step.statement, step.params)
+            elif isinstance(step, Queries):
+                answer = [await transaction.fetch(*query) for query in step.each]
             else:
                 await transaction.execute_many(step.statement, step.rows)
                 answer = None

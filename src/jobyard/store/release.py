@@ -7,7 +7,6 @@ the dependant too: canceled after a canceled parent, else failed; and so on, in 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -16,7 +15,7 @@ from jobyard.model.faults import called, cascade_fault, dependency_fault
 from jobyard.model.newjob import accepted_statuses
 from jobyard.model.rows import JobRow
 from jobyard.model.states import CODES, STATUSES, Status, check_transition
-from jobyard.store.plans import Batch, Plan, Query
+from jobyard.store.plans import Plan, Queries, Query
 from jobyard.store.sql import Statements
 
 __all__ = ["Released", "Releaser", "end"]
@@ -49,16 +48,17 @@ class Releaser:
         """
         done = Released()
         while ended:
-            edges = yield Query(self._dependencies.close, {"ids": _text(sorted(ended))})
-            if not edges:
-                break
-            satisfied = Counter(child for parent, child, accepted in edges if accepted >> ended[parent] & 1)
-            broken = {
-                child: (parent, accepted) for parent, child, accepted in edges if not accepted >> ended[parent] & 1
-            }
-            if satisfied:
-                yield Batch(self._jobs.release, [(_text(sorted(satisfied.items())), now)])
-                done.ready = True
+            broken: dict[int, tuple[int, int]] = {}
+            for status, ids in _by_status(ended).items():
+                parents = {"ids": _text(ids), "status": status}
+                [[released]], refused = yield Queries(
+                    (
+                        Query(self._dependencies.release, {**parents, "now": now}),
+                        Query(self._dependencies.refuse, parents),
+                    )
+                )
+                done.ready = done.ready or released > 0
+                broken |= {child: (parent, accepted) for parent, child, accepted in refused}
             ended = yield from self._break(broken, ended, now, done)
         return done
 
@@ -110,6 +110,14 @@ def end(row: JobRow, status: Status, now: int) -> None:
     row.epoch += 1
     if not row.unique_until:
         row.unique_key = None
+
+
+def _by_status(ended: Mapping[int, int]) -> dict[int, list[int]]:
+    """The ids of each final status, in order."""
+    found: dict[int, list[int]] = {}
+    for id in sorted(ended):
+        found.setdefault(ended[id], []).append(id)
+    return found
 
 
 def _text(value: object) -> str:

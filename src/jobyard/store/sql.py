@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Migration", "Statements", "migrations", "noun_names", "parameters", "positional", "statements"]
+__all__ = ["Migration", "Statements", "migrations", "noun_names", "parameters", "parts", "positional", "statements"]
 
 _HEADER = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_]\w*)")
@@ -74,6 +74,12 @@ def migrations(dialect: str) -> tuple[Migration, ...]:
             script = _COMMENT.sub("", path.read_text("utf-8"))
             found.append(Migration(int(number), word, [part.strip() for part in script.split(";\n") if part.strip()]))
     return tuple(sorted(found))
+
+
+@cache
+def parts(statement: str) -> list[str]:
+    """The statements of which one consists where a dialect needs several; the rows are those of the last."""
+    return statement.split(";\n")
 
 
 @cache

@@ -2,10 +2,33 @@
 insert into main.dependencies (parent, child, accepted, open)
 select * from unnest(:parent::bigint[], :child::bigint[], :accepted::integer[], :open::smallint[])
 
--- name: close
--- The edges out of these parents that were open.
+-- name: release
+-- Parents ended with a status: close the edges that accept it, and have their children wait for so many fewer; the last
+-- of them makes a child ready, and one that has ended meanwhile counts nothing. Says how many edges there were.
+with closed as materialized (
+    update main.dependencies set open = 0
+    where parent = any(array(select value::bigint from json_array_elements_text(:ids::text::json))) and open = 1
+        and accepted >> :status::integer & 1 = 1
+    returning child),
+locked as materialized (
+    select j.id, r.closed
+    from (select child as id, count(*) as closed from closed group by child order by child offset 0) as r
+    cross join lateral (select id from main.jobs where id = r.id and status in (2, 3) for no key update) as j),
+released as (
+    update main.jobs set
+        open_parents = open_parents - r.closed,
+        status = case
+            when status = 2 and open_parents = r.closed then case when due <= :now then 1 else 0 end
+            else status
+        end
+    from locked as r where r.id = +r.id and jobs.id = r.id)
+select count(*) from closed
+
+-- name: refuse
+-- Close the edges that do not accept it.
 update main.dependencies set open = 0
 where parent = any(array(select value::bigint from json_array_elements_text(:ids::text::json))) and open = 1
+    and accepted >> :status::integer & 1 = 0
 returning parent, child, accepted
 
 -- name: set_open

@@ -230,22 +230,6 @@ select * from main.jobs where worker = :worker and status in (4, 5) order by id
 select * from main.jobs where expires <= :now and status < 4
 order by expires limit :limit for no key update skip locked
 
--- name: release
--- rows: [child, number of edges that closed], by child. The last of them makes the child ready; one that has ended
--- meanwhile counts nothing.
-with locked as materialized (
-    select j.id, r.closed
-    from (select (r ->> 0)::bigint as id, (r ->> 1)::integer as closed
-        from json_array_elements(:rows::text::json) as r offset 0) as r
-    cross join lateral (select id from main.jobs where id = r.id and status in (2, 3) for no key update) as j)
-update main.jobs set
-    open_parents = open_parents - r.closed,
-    status = case
-        when status = 2 and open_parents = r.closed then case when due <= :now then 1 else 0 end
-        else status
-    end
-from locked as r where r.id = +r.id and jobs.id = r.id
-
 -- name: count_ready
 select count(*) from main.jobs where status = 1
 

@@ -15,6 +15,7 @@ from typing import Any
 from jobyard.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
 from jobyard.model.text import escape
 from jobyard.store.driver import Heed, Params, Row
+from jobyard.store.sql import parts
 from jobyard.store.sqlite.batches import batched
 from jobyard.store.sqlite.filesystem import filesystem_of, network_filesystem
 from jobyard.store.sqlite.forks import closed_at_forks
@@ -84,11 +85,14 @@ class SqliteTransaction:
             raise translated(error, self._location) from error
 
     def _run(self, statement: str, params: Params) -> sqlite3.Cursor:
-        try:
-            return self._cursor().execute(statement, params)
-        except UnicodeEncodeError:  # a name with half a character, which nothing stored has
-            fit = {name: escape(value) if isinstance(value, str) else value for name, value in params.items()}
-            return self._cursor().execute(statement, fit)
+        cursor = self._cursor()
+        for part in parts(statement):
+            try:
+                cursor.execute(part, params)
+            except UnicodeEncodeError:  # a name with half a character, which nothing stored has
+                fit = {name: escape(value) if isinstance(value, str) else value for name, value in params.items()}
+                cursor.execute(part, fit)
+        return cursor
 
     def _cursor(self) -> sqlite3.Cursor:
         cursor = self._connection.cursor()

@@ -1,9 +1,29 @@
 -- name: add
 insert into dependencies (parent, child, accepted, open) values (:parent, :child, :accepted, :open)
 
--- name: close
--- The edges out of these parents that were open.
-update dependencies set open = 0 where parent in (select value from json_each(:ids)) and open = 1
+-- name: release
+-- Parents ended with a status: close the edges that accept it, and have their children wait for so many fewer; the last
+-- of them makes a child ready, and one that has ended meanwhile counts nothing. Says how many edges there were.
+-- Differs from PostgreSQL, where one statement may change two tables.
+with r as materialized (
+    select child as id, count(*) as closed from dependencies
+    where parent in (select value from json_each(:ids)) and open = 1 and accepted >> :status & 1
+    group by child)
+update jobs set
+    open_parents = open_parents - r.closed,
+    status = case
+        when status = 2 and open_parents = r.closed then case when due <= :now then 1 else 0 end
+        else status
+    end
+from r where jobs.id = r.id and jobs.status in (2, 3);
+update dependencies set open = 0
+where parent in (select value from json_each(:ids)) and open = 1 and accepted >> :status & 1;
+select changes()
+
+-- name: refuse
+-- Close the edges that do not accept it.
+update dependencies set open = 0
+where parent in (select value from json_each(:ids)) and open = 1 and not accepted >> :status & 1
 returning parent, child, accepted
 
 -- name: set_open

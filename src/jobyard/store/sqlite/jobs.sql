@@ -208,19 +208,6 @@ select * from jobs where worker = :worker and status in (4, 5) order by id
 -- name: expired
 select * from jobs where expires <= :now and status < 4 limit :limit
 
--- name: release
--- rows: [child, number of edges that closed]. The last of them makes the child ready; one that has ended meanwhile counts
--- nothing.
-with r as materialized (
-    select json_extract(value, '$[0]') as id, json_extract(value, '$[1]') as closed from json_each(:rows))
-update jobs set
-    open_parents = open_parents - r.closed,
-    status = case
-        when status = 2 and open_parents = r.closed then case when due <= :now then 1 else 0 end
-        else status
-    end
-from r where jobs.id = r.id and jobs.status in (2, 3)
-
 -- name: count_ready
 select count(*) from jobs where status = 1
 
