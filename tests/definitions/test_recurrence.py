@@ -58,6 +58,36 @@ def test_the_first_success_is_published_once(yard, shop):
     assert [(event.definition, event.job) for event in published] == [("feed", first.id)]
 
 
+def test_of_builds_that_end_together_the_first_is_published_and_the_last_is_the_latest(yard, shop):
+    yard.definitions.add("feed", "note")
+    builds = [yard.build("feed") for _ in range(3)]
+    claimed = acts.claim(yard.store, tasks=["note"])
+    ends = [Ended.RAISED, Ended.RETURNED, Ended.RETURNED]
+    acts.settle_all(
+        yard.store, *(acts.settled(yard.store, row, how) for row, how in zip(reversed(claimed), ends, strict=True))
+    )
+
+    assert [event.job for event in yard.events(kind="publish")] == [builds[0].id]
+    assert yard.builds.get_latest_successful_build("feed")["id"] == builds[1].id
+    assert kinds(yard, "feed", skip=("create", "request", "start")) == ["finish"] * 3 + ["publish"]
+
+
+@pytest.mark.parametrize(("ends", "failures"), [("fff", 3), ("fsf", 1), ("ffs", 0), ("sff", 2)])
+def test_runs_that_end_together_count_in_the_order_of_their_ids(yard, shop, clock, ends, failures):
+    definition = yard.definitions.add("often", "note", every="1m", overlap="allow")
+    runs = []
+    for _ in ends:
+        runs += acts.claim(yard.store, tasks=["note"])
+        clock.advance(60)
+    how = {"f": Ended.RAISED, "s": Ended.RETURNED}
+    items = [acts.settled(yard.store, run, how[end]) for run, end in zip(runs, ends, strict=True)]
+
+    acts.settle_all(yard.store, *reversed(items))
+
+    assert definition.refresh().failures == failures
+    assert definition.last_successful == (clock.now() if "s" in ends else None)
+
+
 def test_times_that_were_missed_collapse_into_one_run(yard, shop, clock):
     hourly = yard.definitions.add("hourly", "note", every="1h")
     run(yard)

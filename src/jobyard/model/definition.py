@@ -8,7 +8,6 @@ a run like any other, and leaves the same next job behind.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
 
 import msgspec
 
@@ -23,12 +22,11 @@ __all__ = [
     "DefinitionRow",
     "DefinitionState",
     "Recipe",
+    "Record",
     "ResultStatus",
-    "Run",
     "TaskSays",
     "first_slot",
     "fitting",
-    "recorded",
     "recurrence_key",
     "result_of",
 ]
@@ -188,36 +186,38 @@ class DefinitionRow(msgspec.Struct, array_like=True, gc=False):
 _decode_recipe = msgspec.json.Decoder(Recipe).decode
 
 
-class Run(NamedTuple):
-    """A job of a definition that has ended."""
+class Record(msgspec.Struct, array_like=True, gc=False):
+    """What the runs of a definition that end at one time change of its row; the order is that of ``record``."""
 
-    id: int
-    status: Status
-    result: ResultStatus
-    started_at: int
+    name: str
     ended_at: int
-    recurrence: bool
-    """False for a build by hand, which stands beside the recurrence."""
+    started: int = 0
+    """The start of the newest."""
+    successful: int | None = None
+    build: int | None = None
+    """The newest that succeeded, by id: whichever of two ended last."""
+    reset: int = 0
+    """Whether a run of the recurrence ended its row of failures."""
+    failures: int = 0
+    """Of its recurrence, in a row, since."""
+
+    def add(self, id: int, status: Status, result: ResultStatus, started_at: int, *, recurrence: bool) -> None:
+        """Take in one more run, in the order of the ids. Those by hand stand beside the *recurrence*."""
+        self.started = max(self.started, started_at)
+        if status is Status.SUCCEEDED:
+            self.build = id
+        good = result in GOOD
+        if good and result is not ResultStatus.SUCCESS_PARTIAL:
+            self.successful = self.ended_at
+        if recurrence and good:
+            self.reset, self.failures = 1, 0
+        elif recurrence:
+            self.failures += 1
 
 
 def recurrence_key(name: str) -> str:
     """The unique key that the one unfinished job of a recurrence holds."""
     return f"definition:{name}"
-
-
-def recorded(row: DefinitionRow, run: Run) -> DefinitionRow:
-    """The definition after a run."""
-    row = msgspec.structs.replace(row, last_started=max(row.last_started or 0, run.started_at))
-    if run.status is Status.SUCCEEDED and run.id >= (row.last_build or 0):  # the newest, whichever ended last
-        row.last_build, row.last_build_at = run.id, run.ended_at
-    if run.result in GOOD and run.result is not ResultStatus.SUCCESS_PARTIAL:
-        row.last_successful = run.ended_at
-    if run.recurrence and run.result in GOOD:
-        row.failures, row.failing_since = 0, None
-    elif run.recurrence:
-        row.failures += 1
-        row.failing_since = row.failing_since or run.ended_at
-    return row
 
 
 def first_slot(row: DefinitionRow, now: int, interval: float | None = None) -> int:

@@ -16,9 +16,8 @@ from jobyard.model.definition import (
     DefinitionRow,
     DefinitionState,
     Recipe,
+    Record,
     ResultStatus,
-    Run,
-    recorded,
     recurrence_key,
     result_of,
 )
@@ -37,6 +36,8 @@ from jobyard.store.sql import Statements
 __all__ = ["End", "Recurrence", "cancel_pending", "is_recurrence", "job_of"]
 
 _encode = msgspec.json.Encoder().encode
+_FINISHED = {status: f'{{"status":"{status}"}}' for status in ResultStatus}
+"""What the event of an end says of it."""
 _decode_refs = msgspec.json.Decoder(list[Ref]).decode
 
 
@@ -49,17 +50,36 @@ class End(NamedTuple):
     user: str | None = None
 
 
-class _Work(msgspec.Struct):
-    """What is known in one transaction of the definitions that it touches."""
+class _Noted(msgspec.Struct):
+    """What is to be written of jobs that end at one time, but for the next ones."""
 
     now: int
-    rows: dict[str, DefinitionRow]
     machines: Mapping[int, str]
-    events: list[tuple[Any, ...]] = msgspec.field(default_factory=list)
-    changed: dict[str, DefinitionRow] = msgspec.field(default_factory=dict)
+    finishes: list[tuple[Any, ...]] = msgspec.field(default_factory=list)
+    records: dict[str, Record] = msgspec.field(default_factory=dict)
+    first: dict[str, tuple[Any, ...]] = msgspec.field(default_factory=dict)
+    """Of each definition the first end, or the first success, if there is one."""
     options: list[tuple[int, str]] = msgspec.field(default_factory=list)
     """Of jobs, by id, which say how they ended."""
-    ready: bool = False
+
+    def add(self, end: End) -> None:
+        row, now = end.row, self.now
+        result = result_of(end.status, end.said)
+        if end.said is not None:
+            options = msgspec.structs.replace(options_of(row.options), result_status=end.said)
+            self.options.append((row.id, _text(options)))
+        machine = row.machine if row.machine is not None or row.worker is None else self.machines.get(row.worker)
+        name = row.definition
+        assert name is not None
+        self.finishes.append((now, "finish", end.user, row.id, name, machine, _FINISHED[result]))
+        record = self.records.get(name)
+        if record is None:
+            record = self.records[name] = Record(name, now)
+            self.first[name] = (name, now, None, None, None)
+        succeeded = end.status is Status.SUCCEEDED
+        if succeeded and record.build is None:
+            self.first[name] = (name, now, end.user, row.id, machine)
+        record.add(row.id, end.status, result, row.started_at or now, recurrence=is_recurrence(row))
 
 
 class Recurrence:
@@ -74,6 +94,8 @@ class Recurrence:
         self._events = statements["events"]
         self._queues = statements["queues"]
         self._workers = statements["workers"]
+        self._machine_of: dict[int, str] = {}
+        """By worker; neither is ever another's."""
 
     def started(self, rows: Sequence[JobRow], now: int) -> Plan[dict[int, list[str]]]:
         """
@@ -102,16 +124,22 @@ class Recurrence:
         Returns:
             Whether one of those may be ready at once.
         """
-        machines = yield from self._machines([end.row for end in ends])
-        rows = yield from self._lock(end.row.definition for end in ends)
-        work = _Work(now, rows, machines)
-        for end in sorted(ends, key=lambda end: end.row.id):
-            result = _note(end, work)
-            definition = work.rows.get(end.row.definition or "")
-            if definition is not None and definition.state == DefinitionState.ACTIVE and is_recurrence(end.row):
-                yield from self._next(definition, end.row, result, work)
-        yield from self._flush(work)
-        return work.ready
+        noted = _Noted(now, (yield from self._machines(end.row for end in ends)))
+        ends = sorted(ends, key=lambda end: end.row.id)
+        for end in ends:
+            if end.row.attempt:  # what never started is no result, and no failure
+                noted.add(end)
+        yield from self._write(noted)
+        recurrences = [end for end in ends if is_recurrence(end.row)]
+        if not recurrences:
+            return False
+        found = yield from self._lock(end.row.definition for end in recurrences)
+        ready = False
+        for end in recurrences:
+            definition = found.get(end.row.definition or "")
+            if definition is not None and definition.state == DefinitionState.ACTIVE:
+                ready |= yield from self._next(definition, end, now)
+        return ready
 
     def make(self, wanted: Sequence[tuple[DefinitionRow, int]], now: int) -> Plan[list[Stored]]:
         """The jobs of these definitions, each for a slot; those that hold the keys, where there are some."""
@@ -132,40 +160,50 @@ class Recurrence:
         rows = yield Query(self._definitions.lock, {"names": _text(sorted({name for name in names if name}))})
         return {row[0]: DefinitionRow(*row) for row in rows}
 
-    def _machines(self, rows: Iterable[JobRow]) -> Plan[dict[int, str]]:
-        """The machines of the workers that hold these jobs."""
-        found = {}
-        for worker in sorted({row.worker for row in rows if row.worker is not None}):
+    def _machines(self, rows: Iterable[JobRow]) -> Plan[Mapping[int, str]]:
+        """The machines of workers, among them those that hold these jobs."""
+        unknown = {row.worker for row in rows if row.worker is not None} - self._machine_of.keys()
+        for worker in sorted(unknown):
             known = yield Query(self._workers.get, {"id": worker})
-            found.update({row[0]: row[2] for row in known})
-        return found
+            self._machine_of.update({row[0]: row[2] for row in known})
+        return self._machine_of
 
-    def _next(self, definition: DefinitionRow, row: JobRow, result: ResultStatus | None, work: _Work) -> Plan[None]:
-        """Make the next job of an active definition, or find that it fails too often."""
-        recipe, now = definition.recipe, work.now
+    def _write(self, noted: _Noted) -> Plan[None]:
+        if noted.records:
+            yield Batch(self._events.add, noted.finishes)
+            yield Batch(self._definitions.publish, list(noted.first.values()))
+            yield Batch(self._definitions.record, list(map(msgspec.structs.astuple, noted.records.values())))
+        if noted.options:
+            yield Batch(self._jobs.set_options, [(_text(noted.options),)])
+
+    def _next(self, definition: DefinitionRow, end: End, now: int) -> Plan[bool]:
+        """Make the next job of an active definition, or find that it fails too often; returns whether it is due."""
+        recipe, row = definition.recipe, end.row
+        result = result_of(end.status, end.said) if row.attempt else None
         at_once = result in (ResultStatus.RECLAIMED, ResultStatus.SUCCESS_PARTIAL)
         if definition.failures > recipe.most_failures and result is not ResultStatus.RECLAIMED:
-            yield from self._fail(definition, work)
-            return
+            yield from self._fail(definition, now)
+            return False
         if not at_once and not definition.recurring:
-            return
+            return False
         slot = now if at_once else next_slot(recipe.schedule, _slot(row), now, failures=definition.failures)
         [stored] = yield from self.make([(definition, slot)], now)
         if result is ResultStatus.RECLAIMED and not stored.existing:
             yield Query(self._jobs.set_crashes, {"id": stored.row.id, "crashes": row.crashes + 1})
         if stored.existing and at_once and stored.row.due > now:
             yield from self._hasten(stored.row, now)
-        work.ready = work.ready or slot <= now
+        return slot <= now
 
-    def _fail(self, definition: DefinitionRow, work: _Work) -> Plan[None]:
+    def _fail(self, definition: DefinitionRow, now: int) -> Plan[None]:
         definition.state = DefinitionState.FAILING.value
-        definition.changed_at = work.now
+        definition.changed_at = now
+        yield Query(self._definitions.change, msgspec.structs.asdict(definition))
         data = {"old": {"state": "active"}, "new": {"state": "failing"}, "failures": definition.failures}
-        work.events.append((work.now, "change", None, None, definition.name, None, _text(data)))
+        yield Batch(self._events.add, [(now, "change", None, None, definition.name, None, _text(data))])
         held = yield Query(self._jobs.unique_holder, {"unique_key": recurrence_key(definition.name)})
         for holder in (JobRow(*values) for values in held):
             if STATUSES[holder.status] in (Status.SCHEDULED, Status.QUEUED, Status.SUSPENDED):
-                cancel_pending(holder, work.now)
+                cancel_pending(holder, now)
                 yield Query(self._jobs.change, msgspec.structs.asdict(holder))
 
     def _hasten(self, row: JobRow, now: int) -> Plan[None]:
@@ -203,33 +241,6 @@ class Recurrence:
         yield Query(self._jobs.pin, {"id": row.id, "refs": row.refs, "options": row.options})
         yield Query(self.builds.pin, {"job": row.id, "dependency_builds": _text(builds)})
         return []
-
-    def _flush(self, work: _Work) -> Plan[None]:
-        if work.changed:
-            yield Batch(self._definitions.record, [(_text([_recorded(row) for row in work.changed.values()]),)])
-        if work.options:
-            yield Batch(self._jobs.set_options, [(_text(work.options),)])
-        if work.events:
-            yield Batch(self._events.add, work.events)
-
-
-def _note(end: End, work: _Work) -> ResultStatus | None:
-    """Note how a job has ended. None: it never started, which is no result, and no failure."""
-    row, now = end.row, work.now
-    if not row.attempt:
-        return None
-    result = result_of(end.status, end.said)
-    if end.said is not None:
-        options = msgspec.structs.replace(options_of(row.options), result_status=end.said)
-        work.options.append((row.id, _text(options)))
-    work.events.append(_event("finish", now, row, work.machines, {"status": result.value}, end.user))
-    definition = work.rows.get(row.definition or "")
-    if definition is not None:
-        if definition.last_build is None and end.status is Status.SUCCEEDED:
-            work.events.append(_event("publish", now, row, work.machines, user=end.user))
-        run = Run(row.id, end.status, result, row.started_at or now, now, is_recurrence(row))
-        work.rows[definition.name] = work.changed[definition.name] = recorded(definition, run)
-    return result
 
 
 def job_of(name: str, recipe: Recipe, due: int | None = None) -> NewJob:
@@ -281,28 +292,8 @@ def _slot(row: JobRow) -> int:
     return row.due if slot is None else min(slot, row.due)
 
 
-def _recorded(row: DefinitionRow) -> tuple[Any, ...]:
-    """What ``record`` writes."""
-    return (
-        row.name, row.state, row.failures, row.failing_since, row.last_started, row.last_successful, row.last_build,
-        row.last_build_at, row.changed_at,
-    )  # fmt: skip
-
-
 def _pinned(ref: Ref, builds: Mapping[str, int]) -> Ref:
     return ref if ref.name is None else Ref(ref.path, builds[ref.name])
-
-
-def _event(
-    kind: str,
-    now: int,
-    row: JobRow,
-    machines: Mapping[int, str],
-    data: Mapping[str, Any] | None = None,
-    user: str | None = None,
-) -> tuple[Any, ...]:
-    machine = row.machine if row.machine is not None or row.worker is None else machines.get(row.worker)
-    return (now, kind, user, row.id, row.definition, machine, _text(data) if data else None)
 
 
 def _text(value: object) -> str:

@@ -32,15 +32,36 @@ update main.definitions set
     last_build = :last_build, last_build_at = :last_build_at, changed_at = :changed_at
 where name = :name
 
+-- name: publish
+-- Hold the definitions of these runs, and note those of them whose first success it is: *job* is null for other ends.
+with held as materialized (
+    select name, last_build from main.definitions where name = any(:definition::text[]) order by name for update)
+insert into main.events (at, kind, "user", job, definition, machine)
+select r.at, 'publish', r."user", r.job, r.definition, r.machine
+from unnest(:definition::text[], :at::bigint[], :user::text[], :job::bigint[], :machine::text[])
+    as r (definition, at, "user", job, machine)
+join held on held.name = r.definition
+where r.job is not null and held.last_build is null
+
 -- name: record
--- What runs change.
--- rows: [name, state, failures, failing_since, last_started, last_successful, last_build, last_build_at, changed_at]
+-- What runs change. Of builds that run at the same time the newest is the latest success, whichever ended last.
 update main.definitions set
-    state = r ->> 1, failures = (r ->> 2)::integer, failing_since = (r ->> 3)::bigint, last_started = (r ->> 4)::bigint,
-    last_successful = (r ->> 5)::bigint, last_build = (r ->> 6)::bigint, last_build_at = (r ->> 7)::bigint,
-    changed_at = (r ->> 8)::bigint
-from (select r, r ->> 0 as name from json_array_elements(:rows::text::json) as r offset 0) as rows
-where rows.name = rows.name || '' and definitions.name = rows.name -- as with `+r.id` in jobs.sql
+    last_started = greatest(coalesce(last_started, 0), r.started),
+    last_successful = coalesce(r.successful, last_successful),
+    last_build = case when r.build >= coalesce(last_build, 0) then r.build else last_build end,
+    last_build_at = case when r.build >= coalesce(last_build, 0) then r.ended else last_build_at end,
+    failing_since = case
+        when r.failed = 0 then case when r.reset = 1 then null else failing_since end
+        when r.reset = 1 then r.ended
+        else coalesce(failing_since, r.ended)
+    end,
+    failures = case when r.reset = 1 then r.failed else failures + r.failed end
+from (
+    select * from unnest(
+        :name::text[], :ended::bigint[], :started::bigint[], :successful::bigint[], :build::bigint[],
+        :reset::integer[], :failed::integer[])
+        as r (name, ended, started, successful, build, reset, failed) offset 0) as r
+where r.name = r.name || '' and definitions.name = r.name -- as with `+r.id` in jobs.sql
 
 -- name: delete
 delete from main.definitions where name = :name

@@ -20,11 +20,11 @@ __all__ = ["batched"]
 Rows = Sequence[Sequence[Any]]
 _SIZES = (64, 8)
 """Few, since each is a statement of its own to prepare and keep."""
-_VALUES = re.compile(r"(?<=\svalues )\([?,\s\d]+\)$")
+_VALUES = re.compile(r"(?<=\bvalues )\([?,\s\d]+\)")
 
 
 def batched(statement: str, rows: Rows) -> Iterator[tuple[str, Rows]]:
-    """The statements to run for these rows, each with the parameters of its runs: an insert takes several rows."""
+    """The statements to run for these rows, each with the parameters of its runs: ``values`` takes several."""
     text = positional(statement)
     begin = 0
     for size in _SIZES:
@@ -42,6 +42,6 @@ def _flat(rows: Rows) -> list[Any]:
 
 @cache
 def _of_several(text: str, size: int) -> str | None:
-    """The insert of *size* rows; None if this is no insert of given values."""
+    """The statement for *size* rows; None if it has none of given values."""
     found = _VALUES.search(text)
-    return text[: found.start()] + ", ".join([found[0]] * size) if found else None
+    return text[: found.start()] + ", ".join([found[0]] * size) + text[found.end() :] if found else None

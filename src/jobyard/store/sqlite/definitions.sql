@@ -29,16 +29,30 @@ update definitions set
     last_build = :last_build, last_build_at = :last_build_at, changed_at = :changed_at
 where name = :name
 
+-- name: publish
+-- Hold the definitions of these runs, and note those of them whose first success it is: *job* is null for other ends.
+with r (definition, at, user, job, machine) as (values (:definition, :at, :user, :job, :machine))
+insert into events (at, kind, user, job, definition, machine)
+select r.at, 'publish', r.user, r.job, r.definition, r.machine
+from r join definitions d on d.name = r.definition
+where r.job is not null and d.last_build is null
+
 -- name: record
--- What runs change.
--- rows: [name, state, failures, failing_since, last_started, last_successful, last_build, last_build_at, changed_at]
+-- What runs change. Of builds that run at the same time the newest is the latest success, whichever ended last.
+with r (name, ended, started, successful, build, reset, failed) as (
+    values (:name, :ended, :started, :successful, :build, :reset, :failed))
 update definitions set
-    state = json_extract(r.value, '$[1]'), failures = json_extract(r.value, '$[2]'),
-    failing_since = json_extract(r.value, '$[3]'), last_started = json_extract(r.value, '$[4]'),
-    last_successful = json_extract(r.value, '$[5]'), last_build = json_extract(r.value, '$[6]'),
-    last_build_at = json_extract(r.value, '$[7]'), changed_at = json_extract(r.value, '$[8]')
-from json_each(:rows) as r
-where definitions.name = json_extract(r.value, '$[0]')
+    last_started = max(coalesce(last_started, 0), r.started),
+    last_successful = coalesce(r.successful, last_successful),
+    last_build = case when r.build >= coalesce(last_build, 0) then r.build else last_build end,
+    last_build_at = case when r.build >= coalesce(last_build, 0) then r.ended else last_build_at end,
+    failing_since = case
+        when r.failed = 0 then case when r.reset = 1 then null else failing_since end
+        when r.reset = 1 then r.ended
+        else coalesce(failing_since, r.ended)
+    end,
+    failures = case when r.reset = 1 then r.failed else failures + r.failed end
+from r where definitions.name = r.name
 
 -- name: delete
 delete from definitions where name = :name
