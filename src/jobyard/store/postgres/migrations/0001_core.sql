@@ -71,14 +71,15 @@ create table main.ops (
     primary key (job, idx)
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
 
--- accepted: the final statuses that satisfy the edge, as bits by code. open: 1 until the parent ended.
+-- accepted: the final statuses that satisfy the edge, as bits by code. open: 1 until the parent ended, when as a rule
+-- all edges of a page are rewritten at once: with room for each they stay where the indexes say.
 create table main.dependencies (
     parent bigint not null,
     child bigint not null,
     accepted integer not null,
     open smallint not null,
     primary key (parent, child)
-) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.05);
+) with (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 create index dependencies_child on main.dependencies (child, parent);
 
 create table main.attempts (

@@ -17,7 +17,7 @@ create table main.definitions (
     last_build_at bigint,
     created_at bigint not null,
     changed_at bigint not null
-);
+) with (fillfactor = 50);
 
 create table main.definition_dependencies (
     definition text collate "C" not null,
