@@ -107,6 +107,23 @@ def test_what_a_worker_makes_ready_and_cannot_take_wakes_another(make_yard):
     assert [each.status for each in meetings] == ["succeeded"] * 2
 
 
+def test_what_a_worker_makes_ready_and_takes_itself_wakes_nobody(yard, noted, monkeypatch):
+    told = []
+    notify = yard.store.driver.notify
+
+    def listened(*, everywhere, **options):
+        told.append(everywhere)
+        notify(everywhere=everywhere, **options)
+
+    first = noted.enqueue("first")
+    noted.using(after=[noted.using(after=[first]).enqueue("second")]).enqueue("third")
+    monkeypatch.setattr(yard.store.driver, "notify", listened)
+
+    assert (run(yard).succeeded, noted.words) == (3, ["first", "second", "third"])
+    assert told.count(False) >= 3
+    assert True not in told
+
+
 def all_asleep(yard):
     """Whether both workers wait to be told, as far as the store knows: the busy one of requests, the other of jobs."""
     if yard.url.startswith("sqlite:"):

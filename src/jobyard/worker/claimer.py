@@ -130,14 +130,14 @@ class Claimer:
         try:
             # A claim alone need not reach the disk: after a power cut nobody remembers it, and the job is queued again.
             with self._store.transaction(durable=bool(messages)) as tx:
-                next_due = self._act(tx, turn, self._store.now())
+                look = self._act(tx, turn, self._store.now())
         except BaseException:
             turn.undo()
             self._in_doubt = True
             raise
         self._in_doubt = False
         try:
-            turn.next_due = next_due()
+            turn.next_due, turn.ready = look()
         except StoreError:  # the turn is committed, but the connection broke before it said so
             turn.again = True
         self._after(turn)
@@ -197,8 +197,14 @@ class Claimer:
         ahead = self._pace.ahead(self._recent, self._slots, time.monotonic())
         return max(0, self._slots + ahead - turn.busy)
 
-    def _act(self, tx: Transaction, turn: Turn, now: int) -> Callable[[], int | None]:
-        """All that a turn does; returns when the next scheduled job is due, which comes with the commit."""
+    def _act(self, tx: Transaction, turn: Turn, now: int) -> Callable[[], tuple[int | None, bool]]:
+        """
+        All that a turn does.
+
+        Returns:
+            What comes with the commit: when the next scheduled job is due, and whether it leaves jobs to others that it
+            has made ready itself.
+        """
         self._known_queues = self._store.queues.all(tx)
         requests = self._store.requests.ask_open_for(tx, self.id)
         alive = self._store.workers.ask_hold(tx, self.id)
@@ -211,7 +217,9 @@ class Claimer:
             self._claim(tx, turn, now, lambda: self._station.takes_jobs(tx, machine(), now) and alive())
         self._sort_requests(tx, turn, requests(), now)
         turn.lost = not alive()
-        return self._store.jobs.ask_next_due(tx)
+        next_due = self._store.jobs.ask_next_due(tx)
+        left = self._store.jobs.ask_ready_queues(tx) if turn.ready else list
+        return lambda: (next_due(), bool(left()))
 
     def _return_unknown(self, tx: Transaction, turn: Turn, now: int) -> None:
         """A commit that failed may have been carried out: jobs claimed by it are this worker's without its knowing."""

@@ -39,6 +39,7 @@ class Turn:
     ended: list[JobRow] = field(default_factory=list)
     next_due: int | None = None
     ready: bool = False
+    """Whether it made jobs ready; once it is committed, whether it left some."""
     wanted: int = 0
     busy: int = 0
     """How many jobs are held and do not end in it."""
