@@ -210,6 +210,8 @@ class Outcome(msgspec.Struct, array_like=True, tag="outcome", gc=False):
     logtail: str | None = None
     finished_by_user: bool = False
     """`ctx.finish` has written the outcome in the task's own transaction: this one counts only if that rolled back."""
+    awaited: bool = False
+    """The slot waits until it is stored."""
 
 
 class Lines(msgspec.Struct, array_like=True, tag="lines"):

@@ -41,7 +41,7 @@ from jobyard.worker.watchdog import Watchdog
 
 __all__ = ["Host"]
 
-_FLUSH_AFTER = 0.005
+_FLUSH_AFTER = 0.0025
 """Seconds that an outcome waits for others while there is more to run."""
 _PACE = 0.002
 """Seconds between two looks at a line that is longer than the free slots."""
@@ -113,6 +113,8 @@ class Host:
         """Run these jobs, in order, as slots are free."""
         for run in runs:
             self._waiting[run.row.id, run.row.epoch] = run
+        if not self._line:
+            self._flushed = monotonic()  # what ends first may wait for others from now on
         self._line.extend(runs)
         self._dispatch()
 
@@ -184,7 +186,7 @@ class Host:
     def report(self, attempt: Attempt, outcome: Outcome) -> None:
         """An op of the run has ended."""
         if attempt.run.sync and not outcome.more and attempt.why != "lost":
-            attempt.unwritten = True
+            attempt.unwritten = outcome.awaited = True
             self._unwritten[attempt.key] = attempt.carrier
         if attempt.spoke or attempt.result_status is not None:
             with self._out_lock:  # the watchdog may be about to write its lines: never after the outcome

@@ -6,6 +6,8 @@ from collections import deque
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from jobyard.model.messages import Enqueue, Outcome
+
 __all__ = ["Inbox"]
 
 
@@ -17,12 +19,14 @@ class Inbox:
         # Not an Event: a signal handler rings it too, and may have interrupted the reader within its lock.
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._asleep = False
+        self._awaited = 1
+        """How many messages wake the reader."""
         self._looked_at = False
 
     def send(self, messages: list[Any]) -> None:
         """Leave messages; from any thread, and cheap while the reader is awake."""
         self._messages.extend(messages)
-        if self._asleep:
+        if self._asleep and (len(self._messages) >= self._awaited or any(map(_is_awaited, messages))):
             self._bell.put(None)
 
     def wake(self) -> None:
@@ -47,14 +51,28 @@ class Inbox:
 
     def wait(self, timeout: float) -> bool:
         """Sleep until there is a message or somebody calls `wake`; False: *timeout* seconds have passed before."""
+        return self._sleep(timeout, 1)
+
+    def gather(self, most: int, timeout: float) -> None:
+        """If there are messages, but nobody waits for what comes of them, sleep until there are *most*."""
+        if 0 < len(self._messages) < most and not any(map(_is_awaited, list(self._messages))):
+            self._sleep(timeout, most)
+
+    def _sleep(self, timeout: float, awaited: int) -> bool:
         while not self._bell.empty():
             self._bell.get()
+        self._awaited = awaited
         self._asleep = True
         try:
-            if not self._messages and self._looked_at:
+            if len(self._messages) < awaited and self._looked_at:
                 self._bell.get(timeout=max(timeout, 0.0))
         except Empty:
             return False
         finally:
             self._asleep = False
         return True
+
+
+def _is_awaited(message: Any) -> bool:
+    """Whether a slot waits for what comes of this."""
+    return message.awaited if isinstance(message, Outcome) else isinstance(message, Enqueue)

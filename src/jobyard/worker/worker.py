@@ -42,6 +42,10 @@ __all__ = ["Worker"]
 _log = logging.getLogger("jobyard.worker")
 _AT_ONCE = 1000
 """Messages that a turn takes: at most half of what is claimed ahead, so that the slots have the others meanwhile."""
+_GATHER = 0.0025
+"""Seconds that outcomes wait for others, while short jobs wait for the slots..."""
+_MOST_GATHERED = 500
+"""...or until there are so many."""
 _CHORES_EVERY = 30.0
 _LOOK_BEHIND = 0.05
 """Seconds between two looks for jobs that wait behind a slow one."""
@@ -238,8 +242,10 @@ class Worker:
         while not self.stopping:
             if self._is_lost:
                 self._start_anew()
+            seen = self._inbox.seen()
+            self._inbox.gather(min(len(self._ledger) - self.concurrency, _MOST_GATHERED), _GATHER)
             messages = self._inbox.take(_AT_ONCE)
-            if messages or not self._inbox.seen():
+            if messages or not seen:
                 turn = self._try_turn(messages)
                 failures = 0 if turn else failures + 1
                 if turn is None:
