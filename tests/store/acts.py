@@ -57,9 +57,9 @@ def claim(
     """Promote what is due and claim."""
     with store.transaction() as tx:
         store.jobs.promote(tx, store.now())
-        return store.jobs.claim(
+        return store.jobs.ask_claim(
             tx, list(queues), tasks=json_text(list(tasks)), worker=worker, limit=limit, now=store.now()
-        )
+        )()
 
 
 def row(store: Store, id: int) -> JobRow:

@@ -56,7 +56,7 @@ def finish(store, tx, row):
 
 
 def begin_claim(store, tx, limit=1):
-    return store.jobs.claim(tx, ["default"], tasks=json_text(["t"]), worker=1, limit=limit, now=store.now())
+    return store.jobs.ask_claim(tx, ["default"], tasks=json_text(["t"]), worker=1, limit=limit, now=store.now())()
 
 
 def meet(store, waits, row, order):

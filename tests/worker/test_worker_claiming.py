@@ -495,7 +495,7 @@ def take_from_a_lost_worker(yard, task):
     now = store.now()
     with store.transaction() as tx:
         id = store.workers.add(tx, **facts, processes=1, now=now)
-        assert store.jobs.claim(tx, ["default"], tasks=f'["{task}"]', worker=id, limit=1000, now=now)
+        assert store.jobs.ask_claim(tx, ["default"], tasks=f'["{task}"]', worker=id, limit=1000, now=now)()
         found = store.reclaimer.reclaim(tx, before=now + 1, max_crashes=3, spare=0, now=now)
     assert [worker.id for worker in found.workers] == [id]
 
@@ -522,7 +522,7 @@ def test_the_jobs_of_a_silent_worker_are_taken_back_by_another(make_yard, clock,
     with store.transaction() as tx:
         facts = {"machine": "m", "pid": 1, "queues": None, "tasks": [], "concurrency": 1, "processes": 1}
         id = store.workers.add(tx, name="silent", now=store.now(), **facts)
-        store.jobs.claim(tx, ["default"], tasks=f'["{work.name}"]', worker=id, limit=1, now=store.now())
+        store.jobs.ask_claim(tx, ["default"], tasks=f'["{work.name}"]', worker=id, limit=1, now=store.now())()
     happened, started = heard(yard, kind), heard(yard, WorkerStarted)
     with serving(yard), serving(yard):
         eventually(lambda: len(started) == 2)  # before, a worker does not hear of the clock

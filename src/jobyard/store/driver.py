@@ -44,11 +44,12 @@ class Transaction(Protocol):
         unless the connection broke in it (`StoreError`).
         """
 
-    def stream(self, statement: str, params: Params, take: Callable[[list[Row]], object]) -> None:
+    def ask_stream(self, statement: str, params: Params, take: Callable[[list[Row]], object]) -> Callable[[], object]:
         """
-        Run one statement and give its rows to *take*, some at a time, while the database still makes the others.
+        `ask`, but the rows are given to *take*, some at a time, while the database still makes the others.
 
-        *take* must not use the transaction. What it raises comes out here, and may cost the connection.
+        *take* is called while this or anything else is waited for, and must not use the transaction. What it raises
+        comes out there, and may cost the connection.
         """
 
     def execute(self, statement: str, params: Params = ...) -> int:

@@ -171,7 +171,7 @@ class Jobs:
         """Whether there is a job to claim; *tasks* is a JSON list of names."""
         return any(tx.fetch(self.sql.any_ready, {"queue": queue, "tasks": tasks})[0][0] for queue in queues)
 
-    def claim(
+    def ask_claim(
         self,
         tx: Transaction,
         queues: Sequence[str],
@@ -181,28 +181,33 @@ class Jobs:
         limit: int,
         now: int,
         meanwhile: Callable[[JobRow], object] = lambda row: None,
-    ) -> list[JobRow]:
+    ) -> Callable[[], list[JobRow]]:
         """
         Hand up to *limit* ready jobs to a worker, best first: they become ``running`` and their epoch rises.
 
-        No two workers are ever given the same epoch of a job.
+        No two workers are ever given the same epoch of a job. A claim from one queue is not waited for; the transaction
+        of one whose rows nobody asks for must be rolled back.
 
         Args:
             queues: across all of which the claim order holds.
             tasks: JSON list of the names that the worker knows; jobs of others are passed over.
-            meanwhile: is called with each row while the database still claims others; see `Transaction.stream`.
+            meanwhile: is called with each row while the database still claims others; see `Transaction.ask_stream`.
         """
         shares = {queues[0]: limit} if len(queues) == 1 else self._shares(tx, queues, tasks, limit)
         values = {"tasks": tasks, "worker": worker, "now": now}
-        rows = [row for queue, share in shares.items() for row in self._claim(tx, queue, share, values, meanwhile)]
-        claimed = sorted(rows, key=_claim_order)
-        if defined := [row for row in claimed if row.definition is not None]:
-            run(self.recurrence.started(defined, now), tx)
+        asked = [self._ask_claim(tx, queue, share, values, meanwhile) for queue, share in shares.items()]
+
+        def claimed() -> list[JobRow]:
+            rows = sorted((row for each in asked for row in each()), key=_claim_order)
+            if defined := [row for row in rows if row.definition is not None]:
+                run(self.recurrence.started(defined, now), tx)
+            return rows
+
         return claimed
 
-    def _claim(
+    def _ask_claim(
         self, tx: Transaction, queue: str, limit: int, values: Mapping[str, Any], meanwhile: Callable[[JobRow], object]
-    ) -> list[JobRow]:
+    ) -> Callable[[], list[JobRow]]:
         """The best of one queue, from where the hint says; if those are too few, from the start."""
         key = (queue, values["tasks"])
         began = time.monotonic()
@@ -215,14 +220,19 @@ class Jobs:
                 rows.append(JobRow(*row))
                 meanwhile(rows[-1])
 
-        tx.stream(self.sql.claim, {**values, **after, "queue": queue, "limit": limit}, take)
-        rows.sort(key=_claim_order)
-        ended = time.monotonic()
-        if place != START and len(rows) < limit:
-            self._hints.looked(key, place, [], ended, ended - began)
-            return rows + self._claim(tx, queue, limit - len(rows), values, meanwhile)
-        self._hints.looked(key, place, [Place(row.rank, row.id) for row in rows[-1:]], ended, ended - began)
-        return rows
+        wait = tx.ask_stream(self.sql.claim, {**values, **after, "queue": queue, "limit": limit}, take)
+
+        def claimed() -> list[JobRow]:
+            wait()
+            rows.sort(key=_claim_order)
+            ended = time.monotonic()
+            if place != START and len(rows) < limit:
+                self._hints.looked(key, place, [], ended, ended - began)
+                return rows + self._ask_claim(tx, queue, limit - len(rows), values, meanwhile)()
+            self._hints.looked(key, place, [Place(row.rank, row.id) for row in rows[-1:]], ended, ended - began)
+            return rows
+
+        return claimed
 
     def _shares(self, tx: Transaction, queues: Sequence[str], tasks: str, limit: int) -> dict[str, int]:
         """How many of the best in all are in each queue: claimed there, no row is locked that is not taken."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -45,6 +45,7 @@ from jobyard.store.queues import Queue
 from jobyard.store.requests import Request
 from jobyard.store.settle import Settled, Settlement
 from jobyard.worker.calls import refusal
+from jobyard.worker.guess import Guess, GuessedWrong
 from jobyard.worker.hosts import Hosts
 from jobyard.worker.inbox import Inbox
 from jobyard.worker.ledger import Held, Ledger
@@ -116,6 +117,7 @@ class Claimer:
         self._slots = slots
         self._grace = cancel_grace
         self._pace = Pace()
+        self._guess = Guess()
         self._settling = Settling(store, ledger, name)
         self._recent: set[str] = set()
         self._asked: set[int] = set()
@@ -128,20 +130,31 @@ class Claimer:
         turn = sorted_turn(messages)
         turn.wanted = self._wanted(turn)
         try:
-            # A claim alone need not reach the disk: after a power cut nobody remembers it, and the job is queued again.
-            with self._store.transaction(durable=bool(messages)) as tx:
-                look = self._act(tx, turn, self._store.now())
-        except BaseException:
-            turn.undo()
-            self._in_doubt = True
-            raise
-        self._in_doubt = False
+            look = self._write(turn, self._guess.queue, durable=bool(messages))
+        except GuessedWrong:
+            self._guess.was_wrong()
+            before, turn = turn, sorted_turn(messages)
+            turn.wanted, turn.busy = before.wanted, before.busy
+            look = self._write(turn, None, durable=bool(messages))
         try:
             turn.next_due, turn.ready = look()
         except StoreError:  # the turn is committed, but the connection broke before it said so
             turn.again = True
         self._after(turn)
         return turn
+
+    def _write(self, turn: Turn, guess: str | None, *, durable: bool) -> Callable[[], tuple[int | None, bool]]:
+        """Do in a transaction what the turn does; returns what `_act` returns."""
+        try:
+            # A claim alone need not reach the disk: after a power cut nobody remembers it, and the job is queued again.
+            with self._store.transaction(durable=durable) as tx:
+                look = self._act(tx, turn, self._store.now(), guess)
+        except BaseException as error:
+            turn.undo()
+            self._in_doubt = self._in_doubt or not isinstance(error, GuessedWrong)
+            raise
+        self._in_doubt = False
+        return look
 
     def take_back(self, *, older_than: float | None = None) -> None:
         """Have runs that have not begun go back; with *older_than* only those handed out before (monotonic seconds)."""
@@ -197,9 +210,12 @@ class Claimer:
         ahead = self._pace.ahead(self._recent, self._slots, time.monotonic())
         return max(0, self._slots + ahead - turn.busy)
 
-    def _act(self, tx: Transaction, turn: Turn, now: int) -> Callable[[], tuple[int | None, bool]]:
+    def _act(self, tx: Transaction, turn: Turn, now: int, guess: str | None) -> Callable[[], tuple[int | None, bool]]:
         """
         All that a turn does.
+
+        Args:
+            guess: the queue to claim from before it is known which have jobs.
 
         Returns:
             What comes with the commit: when the next scheduled job is due, and whether it leaves jobs to others that it
@@ -214,7 +230,7 @@ class Claimer:
         if self._in_doubt:
             self._return_unknown(tx, turn, now)
         if self.claiming:
-            self._claim(tx, turn, now, lambda: self._station.takes_jobs(tx, machine(), now) and alive())
+            self._claim(tx, turn, now, guess, lambda: self._station.takes_jobs(tx, machine(), now) and alive())
         self._sort_requests(tx, turn, requests(), now)
         turn.lost = not alive()
         next_due = self._store.jobs.ask_next_due(tx)
@@ -260,37 +276,40 @@ class Claimer:
             if request.id not in self._asked:
                 turn.requests.append(request)
 
-    def _claim(self, tx: Transaction, turn: Turn, now: int, may_claim: Callable[[], bool]) -> None:
+    def _claim(self, tx: Transaction, turn: Turn, now: int, guess: str | None, may_claim: Callable[[], bool]) -> None:
         jobs = self._store.jobs
         jobs.ask_promote(tx, now)
         expired = jobs.ask_expired(tx, now)
         ready_queues = jobs.ask_ready_queues(tx)
-        effect = self._store.control.end_expired(tx, expired(), now)
-        turn.ready = turn.ready or effect.ready
-        turn.again = effect.ready
-        turn.ended += effect.ended
-        if not may_claim() or not turn.wanted:
-            return
-        queues = self._queues if self._queues is not None else ready_queues()
-        open_queues = [name for name in queues if name not in self._known_queues or not self._known_queues[name].paused]
-        if not open_queues:
-            return
-        began = time.perf_counter()
         held: dict[int, Held] = {}
         make = self._ledger.claims(self._known_queues)
 
         def hold(row: JobRow) -> None:
             held[row.id] = make(row)
 
-        rows = jobs.claim(
-            tx,
-            open_queues,
-            tasks=self._known(),
-            worker=self.id,
-            limit=turn.wanted,
-            now=now,
-            meanwhile=hold,
-        )
+        def ask(queues: Sequence[str]) -> Callable[[], list[JobRow]]:
+            tasks, limit = self._known(), turn.wanted
+            return jobs.ask_claim(tx, queues, tasks=tasks, worker=self.id, limit=limit, now=now, meanwhile=hold)
+
+        began = time.perf_counter()
+        guessed = [guess] if guess is not None and turn.wanted else []
+        early = ask(guessed) if guessed else None
+        if early is not None and expired():
+            raise GuessedWrong  # what it claimed may be among them
+        effect = self._store.control.end_expired(tx, expired(), now)
+        turn.ready = turn.ready or effect.ready
+        turn.again = effect.ready
+        turn.ended += effect.ended
+        queues = self._open(self._queues if self._queues is not None else ready_queues())
+        may = may_claim()
+        if early is not None and not (may and self._open(guessed) and {*queues} <= {*guessed}):
+            raise GuessedWrong
+        if not may or not turn.wanted:
+            return
+        self._guess.learn(queues)
+        if early is None and not queues:
+            return
+        rows = (early or ask(queues))()
         turn.seconds = time.perf_counter() - began
         if rows:
             turn.claimed = [held[row.id] for row in rows]
@@ -299,6 +318,11 @@ class Claimer:
             self._return_suspects(tx, turn, now)
             self._fail_incomplete(tx, turn, now)
             turn.again = turn.again or any(settlement.ready for settlement in turn.settlements[settled:])
+
+    def _open(self, queues: Iterable[str]) -> list[str]:
+        """Those that are not paused."""
+        known = self._known_queues
+        return [name for name in queues if name not in known or not known[name].paused]
 
     def _known(self) -> str:
         """The names of the tasks as the store takes them; more may be registered while the worker runs."""

@@ -60,8 +60,9 @@ class PostgresTransaction:
 
         return rows
 
-    def stream(self, statement: str, params: Params, take: Callable[[list[Row]], object]) -> None:
-        self._answered(self._sent(statement, params, take))
+    def ask_stream(self, statement: str, params: Params, take: Callable[[list[Row]], object]) -> Callable[[], object]:
+        reply = self._sent(statement, params, take)
+        return lambda: self._answered(reply)
 
     def execute(self, statement: str, params: Params = {}) -> int:  # noqa: B006 - never changed
         return self._answered(self._sent(statement, params)).count

@@ -68,8 +68,9 @@ class SqliteTransaction:
         rows = self.fetch(statement, params)
         return lambda: rows
 
-    def stream(self, statement: str, params: Params, take: Callable[[list[Row]], object]) -> None:
+    def ask_stream(self, statement: str, params: Params, take: Callable[[list[Row]], object]) -> Callable[[], object]:
         take(self.fetch(statement, params))
+        return lambda: None
 
     def execute(self, statement: str, params: Params = {}) -> int:  # noqa: B006 - never changed
         try:

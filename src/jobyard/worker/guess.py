@@ -1,0 +1,40 @@
+"""
+Which queue has the next jobs, before the store has said so.
+
+A claim that is sent along with the question costs no wait of its own. Where the answer is another than the guess, the
+turn is rolled back and done again without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+__all__ = ["Guess", "GuessedWrong"]
+
+_SOBER = 100
+"""Turns without a guess after a wrong one: in many queues at once no guess is right for long."""
+
+
+class GuessedWrong(Exception):
+    """What was claimed may not be had, or not before the jobs of other queues."""
+
+
+class Guess:
+    """The one queue that had jobs the last time."""
+
+    def __init__(self) -> None:
+        self._queue: str | None = None
+        self._sober = 0
+
+    @property
+    def queue(self) -> str | None:
+        return None if self._sober else self._queue
+
+    def learn(self, queues: Collection[str]) -> None:
+        """These queues had jobs, and were open."""
+        self._sober = max(0, self._sober - 1)
+        if queues:
+            [self._queue, *_] = queues if len(queues) == 1 else [None]
+
+    def was_wrong(self) -> None:
+        self._sober = _SOBER

@@ -1,0 +1,104 @@
+"""
+A worker claims from the queue that had jobs the last time, before it is told which have some now.
+
+Each test has it guess that queue, when something forbids it.
+"""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+from tests.support import eventually
+from tests.worker.serving import serving
+
+from jobyard.worker.guess import Guess
+
+
+@pytest.fixture
+def shop(yard):
+    """A worker that has just served `default`, and a task that keeps its only slot until the gate is open."""
+    words = []
+    gate, inside = threading.Event(), threading.Event()
+
+    @yard.task
+    def note(word: str) -> None:
+        words.append(word)
+
+    @yard.task
+    def hold() -> None:
+        inside.set()
+        assert gate.wait(20)
+
+    def busy():
+        """Have the worker hold a job, so that the next claim comes with the end of it."""
+        hold.enqueue()
+        assert inside.wait(20)
+
+    with serving(yard, concurrency=1) as served:
+        note.enqueue("first").wait(20)
+        yield SimpleNamespace(note=note, words=words, busy=busy, gate=gate, machine=served.worker.machine)
+        gate.set()
+
+
+def test_a_queue_that_was_paused_meanwhile(yard, shop):
+    yard.queues.pause("default")
+    held = shop.note.using(unique=True, unique_for="start").enqueue("held")
+    shop.note.using(queue="other").enqueue("free").wait(20)
+
+    assert (held.refresh().status, held.attempt, shop.words) == ("queued", 0, ["first", "free"])
+    assert shop.note.using(unique=True, unique_for="start").enqueue("held") == held
+    yard.queues.resume("default")
+    held.wait(20)
+
+
+def test_more_urgent_jobs_of_another_queue(shop):
+    shop.busy()
+    usual = shop.note.enqueue("usual")
+    urgent = shop.note.using(queue="other", priority=-5).enqueue("urgent")
+    shop.gate.set()
+    for job in (usual, urgent):
+        job.wait(20)
+
+    assert shop.words == ["first", "urgent", "usual"]
+
+
+def test_a_job_that_has_expired(shop, clock):
+    shop.busy()
+    late = shop.note.using(expires=60).enqueue("late")
+    fresh = shop.note.enqueue("fresh")
+    clock.advance(61)
+    shop.gate.set()
+    fresh.wait(20)
+
+    assert (late.refresh().status, late.attempt, shop.words) == ("canceled", 0, ["first", "fresh"])
+
+
+def test_a_machine_that_is_no_longer_online(yard, shop):
+    shop.busy()
+    yard.machines.quiesce(shop.machine)
+    job = shop.note.enqueue("later")
+    shop.gate.set()
+    eventually(lambda: yard.machines.get(shop.machine).state == "offline")
+
+    assert (job.refresh().status, job.attempt) == ("queued", 0)
+    yard.machines.online(shop.machine)
+    job.wait(20)
+
+
+def test_after_a_wrong_guess_many_turns_go_without():
+    guess = Guess()
+    guess.learn(["a"])
+    assert guess.queue == "a"
+    guess.learn([])
+    assert guess.queue == "a"
+    guess.was_wrong()
+
+    turns = 0
+    while guess.queue is None:
+        guess.learn(["b"])
+        turns += 1
+    assert (guess.queue, turns > 10) == ("b", True)
+    guess.learn(["a", "b"])
+    assert guess.queue is None
