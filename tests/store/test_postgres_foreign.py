@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 import asyncpg
 import psycopg
 import pytest
 import sqlalchemy
 from psycopg.rows import dict_row
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_scoped_session,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 from tests import postgres
 from tests.store.acts import claim, end, new, put, row, status, statuses
 from tests.support import eventually
 
-from jobyard.errors import UnknownJob, UsageError
+from jobyard.errors import StoreError, UnknownJob, UsageError
 from jobyard.store import open_store
 from jobyard.store.driver import Heed
 from jobyard.store.foreign import async_transaction_on, insert_plan, transaction_on
@@ -144,6 +150,87 @@ def test_the_commit_wakes_who_sleeps(store, server):
     forget()
 
 
+@pytest.fixture
+def second(url):
+    """A store beside the other, in the same database."""
+    with postgres.schema(url.partition("?")[0]) as theirs:
+        store = open_store(theirs)
+        store.upgrade()
+        yield store
+        store.close()
+
+
+def test_one_transaction_has_jobs_of_two_schemas(store, second, server):
+    with psycopg.connect(server) as connection:
+        [first], [other], [last] = (add(each, connection) for each in (store, second, store))
+
+    assert statuses(store, [first, last]) == ["queued"] * 2
+    assert statuses(second, [other]) == ["queued"]
+
+
+def test_an_asynchronous_transaction_has_jobs_of_two_schemas(store, second, server):
+    async def main():
+        async with await psycopg.AsyncConnection.connect(server) as connection:
+            return [(await aadd(each, connection))[0] for each in (store, second, store)]
+
+    first, other, last = asyncio.run(main())
+
+    assert statuses(store, [first, last]) == ["queued"] * 2
+    assert statuses(second, [other]) == ["queued"]
+
+
+def test_a_connection_outlives_the_tables(url, store, server):
+    with psycopg.connect(server) as connection:
+        add(store, connection)
+        connection.commit()
+        store.uninstall()
+        with closing(open_store(url)) as again:
+            again.upgrade()
+
+            [id] = add(again, connection)
+            connection.commit()
+
+            assert exists(again, id)
+
+
+@pytest.mark.parametrize("commit", [True, False])
+def test_a_pipeline_of_psycopg(store, server, commit):
+    with psycopg.connect(server) as connection:
+        with connection.pipeline():
+            connection.execute("select 1")
+            ids = add(store, connection, new(unique="k", token="t"), new(ops=["a", "b"]))
+        connection.commit() if commit else connection.rollback()
+
+    assert [exists(store, id) for id in ids] == [commit] * 2
+
+
+def test_an_asynchronous_pipeline_of_psycopg(store, server):
+    async def main():
+        async with await psycopg.AsyncConnection.connect(server) as connection, connection.pipeline():
+            await connection.execute("select 1")
+            return await aadd(store, connection, new(unique="k", token="t"), new(ops=["a", "b"]))
+
+    assert [exists(store, id) for id in asyncio.run(main())] == [True] * 2
+
+
+def test_a_pipeline_that_commits_each_statement_must_have_begun(store, server):
+    with psycopg.connect(server, autocommit=True) as connection, connection.pipeline():
+        connection.execute("select 1")
+        with pytest.raises(UsageError, match="begin one first"):
+            add(store, connection)
+        with connection.transaction():
+            [id] = add(store, connection)
+
+    assert exists(store, id)
+
+
+def test_what_a_pipeline_was_refused_before_is_told(store, server):
+    with psycopg.connect(server) as connection, connection.pipeline():
+        connection.execute("select from nothing_of_that_name")
+        with pytest.raises(StoreError, match="nothing_of_that_name"):
+            add(store, connection)
+
+
 def sqlalchemy_url(server, driver):
     return server.replace("postgresql://", f"postgresql+{driver}://")
 
@@ -176,11 +263,19 @@ async def opened(kind, server):
     else:
         driver, _, face = kind.partition(" ")
         engine = create_async_engine(sqlalchemy_url(server, driver), poolclass=NullPool)
-        async with engine.connect() if face == "connection" else AsyncSession(engine) as connection:
+        async with FACES[face](engine) as connection:
             yield connection, connection.commit, connection.rollback
 
 
-KINDS = ["psycopg", "asyncpg", "psycopg connection", "psycopg session", "asyncpg connection", "asyncpg session"]
+@asynccontextmanager
+async def scoped(engine):
+    session = async_scoped_session(async_sessionmaker(engine), scopefunc=asyncio.current_task)
+    yield session
+    await session.remove()
+
+
+FACES = {"connection": AsyncEngine.connect, "session": AsyncSession, "scoped": scoped}
+KINDS = ["psycopg", "asyncpg", *(f"{driver} {face}" for driver in ("psycopg", "asyncpg") for face in FACES)]
 
 
 @pytest.mark.parametrize("commit", [True, False])

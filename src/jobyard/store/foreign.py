@@ -43,6 +43,7 @@ _ASYNC = frozenset(
         ("asyncpg", "PoolConnectionProxy"),
         ("sqlalchemy", "AsyncConnection"),
         ("sqlalchemy", "AsyncSession"),
+        ("sqlalchemy", "async_scoped_session"),
     }
 )
 _DRIVERS = {
@@ -84,7 +85,7 @@ async def async_transaction_on(connection: Any, store: Store) -> AsyncTransactio
             return await _on_asyncpg(connection, store)
         case "sqlalchemy", "AsyncConnection":
             return await _on_async_sqlalchemy(connection, store)
-        case "sqlalchemy", "AsyncSession":
+        case "sqlalchemy", "AsyncSession" | "async_scoped_session":
             return await _on_async_sqlalchemy(await connection.connection(), store)
     return _Awaited(transaction_on(connection, store))
 

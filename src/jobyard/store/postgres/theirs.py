@@ -2,7 +2,7 @@
 Transactions of the caller's on PostgreSQL, on connections of psycopg and asyncpg.
 
 Rule 1: nothing is set on the connection; names are qualified, and types are those of its own adapters or stronger.
-Rule 2: it is on the same server and schema, which is asked once for each connection.
+Rule 2: it is on the same server and schema, which is asked once for each connection and schema.
 """
 
 from __future__ import annotations
@@ -25,26 +25,31 @@ from jobyard.store.postgres.statement import batched, numbered
 
 __all__ = ["on_async_psycopg", "on_asyncpg", "on_psycopg"]
 
-_checked: WeakKeyDictionary[Any, Row] = WeakKeyDictionary()
+_places: WeakKeyDictionary[Any, dict[str, Row]] = WeakKeyDictionary()
+"""Of each connection, where it is, by schema. It outlives the tables: `uninstall` and `upgrade` make others."""
 
 
 def on_psycopg(connection: Connection[Any], driver: PostgresDriver) -> _Psycopg:
     """The transaction on a connection of psycopg. Raises `UsageError`."""
-    _check_status(connection)
     transaction = _Psycopg(connection, driver)
-    if connection not in _checked:
-        _checked[connection] = transaction.fetch(PLACE, {})[0]
-    _check_place(_checked[connection], driver)
+    transaction.wait()
+    _check_status(connection)
+    if not _is_known(connection, driver):
+        [place] = transaction.fetch(PLACE, {})
+        _check_place(place, driver)
+        _places.setdefault(connection, {})[driver.schema] = place
     return transaction
 
 
 async def on_async_psycopg(connection: AsyncConnection[Any], driver: PostgresDriver) -> _AsyncPsycopg:
     """The transaction on an asynchronous connection of psycopg. Raises `UsageError`."""
-    _check_status(connection)
     transaction = _AsyncPsycopg(connection, driver)
-    if connection not in _checked:
-        _checked[connection] = (await transaction.fetch(PLACE, {}))[0]
-    _check_place(_checked[connection], driver)
+    await transaction.wait()
+    _check_status(connection)
+    if not _is_known(connection, driver):
+        [place] = await transaction.fetch(PLACE, {})
+        _check_place(place, driver)
+        _places.setdefault(connection, {})[driver.schema] = place
     return transaction
 
 
@@ -69,6 +74,12 @@ def _autocommit() -> UsageError:
     )
 
 
+def _is_known(connection: Any, driver: PostgresDriver) -> bool:
+    """Whether the connection was found to be where the driver still is."""
+    place = _places.get(connection, {}).get(driver.schema)
+    return place is not None and driver.is_at(place)
+
+
 def _check_place(found: Row, driver: PostgresDriver) -> None:
     if not driver.is_at(found):
         msg = f"connection= is on database {found[0]!r} of another server or without these tables; the jobs are in "
@@ -81,6 +92,15 @@ class _Psycopg:
     def __init__(self, connection: Connection[Any], driver: PostgresDriver) -> None:
         self._connection = connection
         self._driver = driver
+
+    def wait(self) -> None:
+        """In a pipeline of the caller's, for what was sent: only then is it known whether a transaction is open."""
+        if self._connection.info.pipeline_status:
+            try:
+                with self._connection.pipeline() as theirs:
+                    theirs.sync()
+            except psycopg.Error as error:
+                raise translated(error, self._driver.location) from error
 
     def fetch(self, statement: str, params: Params = {}) -> list[Row]:  # noqa: B006 - never changed
         cursor = self._run(statement, params)
@@ -104,13 +124,16 @@ class _Psycopg:
                 self._cursor().execute(text, each)
         except psycopg.Error as error:
             raise translated(error, self._driver.location) from error
+        self.wait()
 
     def _run(self, statement: str, params: Params) -> RawCursor[Row]:
         text, names = numbered(statement, self._driver.schema)
         try:
-            return self._cursor().execute(text, [params[name] for name in names])
+            cursor = self._cursor().execute(text, [params[name] for name in names])
         except psycopg.Error as error:
             raise translated(error, self._driver.location) from error
+        self.wait()
+        return cursor
 
     def _cursor(self) -> RawCursor[Row]:
         cursor = RawCursor(self._connection, row_factory=tuple_row)
@@ -125,10 +148,20 @@ class _AsyncPsycopg:
         self._connection = connection
         self._driver = driver
 
+    async def wait(self) -> None:
+        """As that of `_Psycopg`."""
+        if self._connection.info.pipeline_status:
+            try:
+                async with self._connection.pipeline() as theirs:
+                    await theirs.sync()
+            except psycopg.Error as error:
+                raise translated(error, self._driver.location) from error
+
     async def fetch(self, statement: str, params: Params) -> list[Row]:
         text, names = numbered(statement, self._driver.schema)
         try:
             cursor = await self._cursor().execute(text, [params[name] for name in names])
+            await self.wait()
             return await cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
             raise translated(error, self._driver.location) from error
@@ -140,6 +173,7 @@ class _AsyncPsycopg:
                 await self._cursor().execute(text, each)
         except psycopg.Error as error:
             raise translated(error, self._driver.location) from error
+        await self.wait()
 
     def _cursor(self) -> AsyncRawCursor[Row]:
         cursor = AsyncRawCursor(self._connection, row_factory=tuple_row)
