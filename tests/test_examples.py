@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from jobyard import Yard
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 SAID = {
@@ -23,9 +25,15 @@ SAID = {
 }
 
 
-def environment() -> dict[str, str]:
-    """Ours without settings of jobyard."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("JOBYARD_")}
+def environment(**settings: str) -> dict[str, str]:
+    """Ours with these settings of jobyard and no others."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("JOBYARD_")} | settings
+
+
+def names_at(url: str) -> list[str]:
+    """The definitions that are stored there."""
+    with Yard(url) as yard:
+        return [definition.name for definition in yard.definitions.list()]
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
@@ -56,10 +64,10 @@ def test_the_sheet_is_a_picture(tmp_path):
     assert len(set(points)) > 100
 
 
-def test_imports_outlive_a_machine_that_is_killed_and_leave_one_that_is_quiesced(tmp_path):
+def test_imports_outlive_a_machine_that_is_killed_and_leave_one_that_is_quiesced(url, tmp_path):
     done = subprocess.run(
         [sys.executable, EXAMPLES / "imports" / "imports.py"],
-        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=90,
+        cwd=tmp_path, env=environment(JOBYARD_URL=url), capture_output=True, text=True, timeout=90,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
@@ -71,6 +79,7 @@ def test_imports_outlive_a_machine_that_is_killed_and_leave_one_that_is_quiesced
         "south is offline (quiesced)\n"
         "editor is queued, requested by bob\n"
     )
+    assert names_at(url) == ["kernel", "editor", "nowhere"]
     log = subprocess.run(
         ["git", "-C", tmp_path / "mirrors" / "kernel.git", "log", "--format=%s", "main"],
         capture_output=True, text=True, check=True,
@@ -78,10 +87,10 @@ def test_imports_outlive_a_machine_that_is_killed_and_leave_one_that_is_quiesced
     assert log.stdout.splitlines() == [f"Write line {number}" for number in range(16, 0, -1)]
 
 
-def test_the_graph_of_definitions_has_one_that_fails_and_one_that_is_skipped(tmp_path):
+def test_the_graph_of_definitions_has_one_that_fails_and_one_that_is_skipped(url, tmp_path):
     done = subprocess.run(
         [sys.executable, EXAMPLES / "etl" / "etl.py"],
-        cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60,
+        cwd=tmp_path, env=environment(JOBYARD_URL=url), capture_output=True, text=True, timeout=60,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr
@@ -104,3 +113,4 @@ def test_the_graph_of_definitions_has_one_that_fails_and_one_that_is_skipped(tmp
         "north: 9 pieces",
         "south: 6 pieces",
     ]
+    assert names_at(url) == ["orders", "customers", "returns", "weather", "sales", "forecast", "report", "page"]

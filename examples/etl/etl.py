@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jobyard import Yard
 
-yard = Yard("sqlite:///etl.db")
+yard = Yard()
 yard.definitions.load(Path(__file__).with_name("jobs.yaml"))
 
 

@@ -19,7 +19,7 @@ from jobyard import Yard
 
 HERE = Path(__file__).parent
 QUICK = {"reclaim_after": 2, "poll": 0.5}  # so that you need not wait five minutes for a dead machine
-yard = Yard("sqlite:///imports.db", user="ann", **QUICK)
+yard = Yard(user="ann", **QUICK)
 
 
 @yard.task(queue="imports")
