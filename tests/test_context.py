@@ -144,6 +144,30 @@ def test_a_result_status_goes_with_the_outcome():
         assert ear.outcome().result_status == "success_partial"
 
 
+@pytest.mark.parametrize("status", ["nope", "reclaimed", "SUCCESS", 5, ["success"]])
+def test_a_result_status_that_is_none_is_refused_where_it_is_set(status):
+    def work() -> None:
+        ctx.result_status = status
+
+    with hosting(work) as (host, ear):
+        host.run([run("work")])
+        outcome = ear.outcome()
+
+    assert (outcome.ended, outcome.result_status) == (Ended.RAISED, None)
+    assert f"ctx.result_status={status!r}: a run ends with one of success, " in outcome.error
+
+
+def test_finish_takes_no_result_status_of_a_failure():
+    def work() -> None:
+        ctx.result_status = "failure"
+        ctx.finish(connection=object())
+
+    with hosting(work) as (host, ear):
+        host.run([run("work")])
+
+        assert "ctx.result_status is failure: raise instead" in ear.outcome().error
+
+
 def _answering(host: Any, ear: Any, reply: Any) -> Enqueue:
     eventually(lambda: ear.of(Enqueue))
     (asked,) = ear.of(Enqueue)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
-from jobyard.errors import UsageError
+from jobyard.errors import BadArguments, UsageError
 
 if TYPE_CHECKING:
     from jobyard.model.newjob import NewJob
@@ -179,11 +179,25 @@ class Context:
 
     @property
     def result_status(self) -> str | None:
-        """The result status this run of a definition ends with, such as ``success_partial``; None: the usual one."""
+        """
+        The result status this run ends with, such as ``success_partial``; None: the usual one.
+
+        The job ends as the status says: when its function returns after it set one that is no success, the attempt has
+        failed, and after ``killed`` the job is canceled.
+
+        Raises:
+            BadArguments: there is no such status, or it is ``reclaimed``, which is not for the run to say.
+        """
         return _run().result_status
 
     @result_status.setter
     def result_status(self, status: str | None) -> None:
+        from jobyard.model.definition import ResultStatus  # few tasks say one
+
+        sayable = [each.value for each in ResultStatus if each is not ResultStatus.RECLAIMED]
+        if status is not None and status not in sayable:
+            msg = f"ctx.result_status={status!r}: a run ends with one of {', '.join(sayable)}"
+            raise BadArguments(msg)
         _run().result_status = status
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.store import acts
 
-from jobyard import JobFailed, PreconditionFailed, ctx, retval
+from jobyard import JobFailed, PreconditionFailed, Retry, ctx, retval
 from jobyard.model.messages import Ended
 
 HOUR = timedelta(hours=1)
@@ -139,6 +139,34 @@ def test_a_success_ends_the_row_of_failures(yard, shop, clock):
     assert failing.refresh().failures == 0
     assert failing.job.due == clock.now() + HOUR
     assert failing.last_successful == clock.now()
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "failures"),
+    [("failure_forbidden", "failed", 1), ("killed", "canceled", 1), ("success_nochange", "succeeded", 0)],
+)
+def test_a_job_ends_as_the_result_status_says_that_its_task_set(yard, shop, said, status, failures):
+    definition = yard.definitions.add("forge", "status", [said], every="1h")
+    first = definition.job
+    run(yard)
+
+    assert (first.refresh().status, definition.refresh().failures) == (status, failures)
+    assert [result.status for result in definition.results()] == [said]
+    assert bool(yard.builds.get_latest_successful_build("forge")) is (status == "succeeded")
+
+
+def test_a_failure_that_a_task_reports_is_tried_again_by_its_policy(yard, clock):
+    @yard.task(name="flaky", retry=Retry(2, delay=60))
+    def flaky():
+        ctx.result_status = "failure_remote_broken" if ctx.attempt == 1 else "success"
+
+    job = flaky.enqueue()
+    assert run(yard).retried == 1
+    clock.set(job.refresh().due)
+    run(yard)
+
+    assert [job.refresh().status, job.attempt] == ["succeeded", 2]
+    assert "ctx.result_status is failure_remote_broken" in str(job.attempts[0].error)
 
 
 def test_cron_takes_a_later_slot_after_failures(yard, shop, clock):

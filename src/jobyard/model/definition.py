@@ -69,6 +69,8 @@ _R = ResultStatus
 
 GOOD = frozenset({_R.SUCCESS, _R.SUCCESS_NOCHANGE, _R.SUCCESS_PARTIAL})
 """These end a row of failures."""
+_BAD = frozenset(ResultStatus) - GOOD - {_R.KILLED}
+"""With these a job has failed."""
 
 _USUAL = {
     Status.SUCCEEDED: _R.SUCCESS,
@@ -90,7 +92,7 @@ def fitting(status: Status, ended: str, said: str | None, *, crashed: bool = Fal
     Args:
         status: the final one of the job.
         ended: how its last attempt ended (`Ended`).
-        said: what the task set, or the library. A task that failed after it spoke of success is not believed.
+        said: what the task set, or the library. What does not go with the status of the job is not believed.
         crashed: the job was failed because its workers die.
     """
     if status is Status.CANCELED:
@@ -98,8 +100,8 @@ def fitting(status: Status, ended: str, said: str | None, *, crashed: bool = Fal
     if status is Status.FAILED:
         if crashed or ended == Ended.TIMEOUT:
             return _R.INTERNAL_FAILURE
-        return None if said is None or said in GOOD else said
-    return said
+        return said if said in _BAD else None
+    return said if said in GOOD else None
 
 
 class TaskSays(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

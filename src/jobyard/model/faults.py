@@ -8,6 +8,7 @@ from jobyard.errors import JobCanceled, JobCrashed, JobyardError
 from jobyard.model.states import Status
 
 __all__ = [
+    "ReportedFailure",
     "called",
     "canceled_fault",
     "cascade_fault",
@@ -25,6 +26,10 @@ class DependencyFailed(JobyardError):
 
 class EarlierOpFailed(JobyardError):
     """An earlier op of the same job failed, so this one never ran."""
+
+
+class ReportedFailure(JobyardError):
+    """The function returned, but had said with `ctx.result_status` that the run failed."""
 
 
 class ForeignRunFailed(JobyardError):

@@ -8,7 +8,8 @@ from types import FrameType
 from typing import Any, Protocol
 
 from jobyard.context import Finish, Parent
-from jobyard.errors import CancelJob, StaleRun
+from jobyard.errors import CancelJob, StaleRun, UsageError
+from jobyard.model.definition import GOOD
 from jobyard.model.messages import Beat, Deadline, Lines, LogLine, Outcome, Reply, Run, StackTaken, Upstream
 from jobyard.model.progress import Group, ProgressBook
 from jobyard.model.text import escape
@@ -162,6 +163,9 @@ class Attempt:
         return self.shop.link.stored(reply.rows[0], reply.existing[0])
 
     def _finish(self, result: Any) -> Finish:
+        if self.result_status is not None and self.result_status not in GOOD:
+            msg = f"ctx.finish ends the job as a success, but ctx.result_status is {self.result_status}: raise instead"
+            raise UsageError(msg)
         return Finish(
             row=self.run.row,
             op=self.index,

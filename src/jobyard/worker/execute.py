@@ -20,7 +20,10 @@ from jobyard.errors import (
     SuspendJob,
 )
 from jobyard.model.arguments import Arguments
+from jobyard.model.definition import ResultStatus
+from jobyard.model.faults import ReportedFailure
 from jobyard.model.messages import Call, Ended, Outcome
+from jobyard.model.states import Status
 from jobyard.model.traceback import capture, class_names, encode
 from jobyard.worker.attempt import Attempt
 from jobyard.worker.interrupt import Interrupted
@@ -88,6 +91,11 @@ class Step:
 
     def returned(self, value: Any) -> Outcome:
         """The function has returned."""
+        if self.attempt.result_status is not None and not self.more:
+            after = ResultStatus(self.attempt.result_status).job_status
+            if after is not Status.SUCCEEDED:
+                msg = f"ctx.result_status is {self.attempt.result_status}"
+                return self.raised(CancelJob(msg) if after is Status.CANCELED else ReportedFailure(msg))
         result = None if value is None else self.shop.encode(self.task, value)
         outcome = self._outcome(Ended.RETURNED, result)
         if outcome.more:
