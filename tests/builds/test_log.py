@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -43,7 +44,8 @@ def test_a_message_has_the_names_of_logging_and_ours(builds, log, clock):
     assert [getattr(line, name) for name in same.split()] == [getattr(record, name) for name in same.split()]
     assert (line.message, line.getMessage(), line.args) == ("sold 3 to ann", "sold 3 to ann", ("3", "'ann'"))
     assert (line.build_id, line.serial, line.op, line.at, line.level) == (build, 1, 0, clock.now(), 30)
-    assert (line.exc_info, line.thread, line.processName) == (None, None, None)
+    assert (line.exc_info, line.exception, line.thread, line.processName) == (None, None, None, None)
+    assert (line.level_name, line.thread_name, line.relative_created) == ("WARNING", line.threadName, 0.0)
 
 
 def test_a_message_can_be_given_to_a_formatter(builds, log):
@@ -137,6 +139,65 @@ def test_a_date_without_a_zone_is_refused(builds, name):
 def test_what_is_no_record_is_refused(builds):
     with pytest.raises(BadArguments, match="LogRecord"):
         builds.log_message(builds.create_build("job"), "text")
+
+
+@pytest.mark.parametrize(
+    ("said", "stored"),
+    [
+        ({"msg": "bare"}, (0, "", "bare")),
+        ({"msg": "%d", "args": ("many",), "name": "a", "levelno": 20}, (20, "a", "%d")),
+        ({"msg": "%s %s", "args": (1,)}, (0, "", "%s %s")),
+        ({"msg": "%d sold", "args": 3}, (0, "", "3 sold")),
+        ({"msg": "high", "levelno": 10**30}, (2**31 - 1, "", "high")),
+        ({"msg": "named", "levelno": "INFO"}, (0, "", "named")),
+        ({"msg": ["no", "text"]}, (0, "", "['no', 'text']")),
+    ],
+)
+def test_any_record_that_logging_makes_is_stored(builds, said, stored):
+    build = builds.create_build("job")
+
+    builds.log_message(build, logging.makeLogRecord(said))
+
+    assert [(line.levelno, line.name, line.getMessage()) for line in builds.iter_log_messages(build)] == [stored]
+
+
+def test_a_message_that_raises_is_its_repr(builds):
+    class Broken:
+        def __str__(self):
+            raise OSError
+
+        def __repr__(self):
+            return "<broken>"
+
+    build = builds.create_build("job")
+    builds.log_message(build, logging.makeLogRecord({"msg": Broken()}))
+
+    assert messages(builds) == ["<broken>"]
+
+
+def test_a_message_that_comes_back_may_be_stored_again_with_its_traceback(builds, log):
+    build, other = builds.create_build("job"), builds.create_build("job")
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        log(build, exc_info=sys.exc_info())
+    [line] = builds.iter_log_messages(build)
+
+    builds.log_message(other, line)
+
+    [again] = builds.iter_log_messages(other)
+    assert again.exc_text == line.exc_text != ""
+    assert again.exc_text.endswith("ValueError: broken")
+
+
+def test_a_traceback_and_a_stack_are_both_kept(builds):
+    record = logging.makeLogRecord({"msg": "m", "exc_text": "Traceback: the error", "stack_info": "Stack: the place"})
+    build = builds.create_build("job")
+
+    builds.log_message(build, record)
+
+    [line] = builds.iter_log_messages(build)
+    assert line.exception_tb == "Traceback: the error\nStack: the place"
 
 
 def test_conditions_of_a_prune_go_together(builds, log):

@@ -22,7 +22,7 @@ class LogMessage(logging.LogRecord):
     A line of the log of a build: a record that formatters and handlers take.
 
     The arguments are reprs, and are in the message already. What is not stored is None: the number of the thread, the
-    name of the process.
+    name of the process, the exception itself.
 
     Attributes:
         id: of the line, over all builds.
@@ -51,6 +51,7 @@ class LogMessage(logging.LogRecord):
         self.logger = row.logger
         self.message = row.message
         self.traceback = self.exc_text = self.exception_tb = row.traceback
+        self.exception = None
         self.function = data.get("function")
         self.data: Mapping[str, Any] = data
         self._place(row.at, data)
@@ -61,7 +62,7 @@ class LogMessage(logging.LogRecord):
         self.args = args if isinstance(args, dict) else tuple(args)
         self.created = at / _SECOND
         self.msecs = at % _SECOND / 1000
-        self.relativeCreated = 0.0
+        self.relativeCreated = self.relative_created = 0.0
         self.process = data.get("process")
         self.thread = self.processName = self.process_name = None
         self.threadName = self.thread_name = data.get("thread")

@@ -17,6 +17,8 @@ __all__ = ["LONGEST", "line_of"]
 LONGEST = 100_000
 """Characters of one message."""
 
+_HIGHEST_LEVEL = 2**31 - 1
+
 _formatter = logging.Formatter()
 
 
@@ -25,18 +27,36 @@ def line_of(record: logging.LogRecord, op: int, mask: tuple[str, ...]) -> LogLin
     return LogLine(
         op=op,
         at=int(record.created * 1_000_000),
-        level=record.levelno,
-        logger=escape(record.name),
-        message=shorten(escape(record.getMessage()), LONGEST),
+        level=_level(record.levelno),
+        logger=escape(str(record.name or "")),
+        message=shorten(escape(_message(record, mask)), LONGEST),
         traceback=_traceback(record),
         data=_data(record, mask),
     )
 
 
+def _level(level: Any) -> int:
+    """The level as the store takes it; `logging.makeLogRecord` makes records without one."""
+    if not isinstance(level, int):
+        return logging.NOTSET
+    return max(-_HIGHEST_LEVEL, min(level, _HIGHEST_LEVEL))
+
+
+def _message(record: logging.LogRecord, mask: tuple[str, ...]) -> str:
+    """The message with its arguments; where these do not fit, as it was written."""
+    try:
+        return record.getMessage()
+    except Exception:  # of the repr of an argument anything may come
+        return record.msg if isinstance(record.msg, str) else Reprs(masks(mask)).of(record.msg)
+
+
 def _traceback(record: logging.LogRecord) -> str | None:
+    """What a formatter would write below the message."""
+    error = record.exc_text
     if record.exc_info and record.exc_info[0] is not None:
-        return shorten(escape(_formatter.formatException(record.exc_info)), LONGEST)
-    return shorten(escape(record.stack_info), LONGEST) if record.stack_info else None
+        error = _formatter.formatException(record.exc_info)
+    text = "\n".join(filter(None, (error, record.stack_info)))
+    return shorten(escape(text), LONGEST) if text else None
 
 
 def _data(record: logging.LogRecord, mask: tuple[str, ...]) -> str:
@@ -58,4 +78,4 @@ def _reprs(args: Any, mask: tuple[str, ...]) -> Any:
     reprs = Reprs(masks(mask))
     if isinstance(args, dict):
         return {escape(str(name)): reprs.named(str(name), value) for name, value in args.items()}
-    return [reprs.of(value) for value in args]
+    return [reprs.of(value) for value in (args if isinstance(args, tuple) else (args,))]
