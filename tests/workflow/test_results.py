@@ -47,6 +47,16 @@ def test_the_next_job_is_automatic_again(yard, clock, kernel):
     assert yard.definitions.get("kernel").last_successful == clock.now()
 
 
+def test_the_last_success_has_launchpads_name_too(yard, clock, kernel):
+    assert kernel.date_last_successful is None
+
+    yard.workflow.finish_job(yard.workflow.start_job(kernel.job, "m1"), "success")
+    clock.advance(60)
+
+    done = kernel.refresh()
+    assert done.date_last_successful == done.last_successful == clock.now() - timedelta(minutes=1)
+
+
 def test_a_definition_is_overdue_from_its_due_time_until_it_starts(yard, clock, kernel):
     assert kernel.overdue
 

@@ -193,6 +193,11 @@ class Definition:
         return from_micros(self._row.last_successful)
 
     @property
+    def date_last_successful(self) -> datetime | None:
+        """`last_successful`, by Launchpad's name."""
+        return self.last_successful
+
+    @property
     def last_started(self) -> datetime | None:
         """The start of its newest result."""
         return from_micros(self._row.last_started)
