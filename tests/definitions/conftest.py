@@ -6,6 +6,7 @@ from datetime import date
 from types import SimpleNamespace
 
 import pytest
+from tests.soundness import sound  # noqa: F401 - autouse
 
 from jobyard import SkipJob, Yard, ctx
 

@@ -485,3 +485,35 @@ def test_jitter_spreads_what_is_due_at_once_and_does_not_drift(yard, shop, clock
     assert len(set(first)) == 20
     assert all(24 * HOUR <= each < 25 * HOUR for each in first)
     assert [each - 48 * HOUR for each in second] == first
+
+
+@pytest.mark.parametrize("leave", ["retire", "pause"])
+def test_a_change_of_something_else_leaves_the_state(yard, shop, leave):
+    definition = yard.definitions.add("a", "note", every="1h")
+    getattr(yard.definitions, leave)("a")
+    before = definition.refresh().state
+
+    yard.definitions.change("a", title="Changed")
+
+    assert (definition.refresh().state, definition.title, definition.job) == (before, "Changed", None)
+
+
+def test_a_draft_stays_one_until_its_state_is_changed(yard, shop):
+    definition = yard.definitions.add("a", "note", every="1h", state="draft")
+
+    yard.definitions.change("a", title="Changed")
+    assert definition.refresh().state == "draft"
+    yard.definitions.change("a", state="active")
+
+    assert definition.refresh().state == "active"
+    assert definition.job.status == "queued"
+
+
+def test_a_retired_definition_comes_back_where_that_is_said(yard, shop):
+    definition = yard.definitions.add("a", "note", every="1h")
+    yard.definitions.retire("a")
+
+    yard.definitions.change("a", state="active")
+
+    assert definition.refresh().state == "active"
+    assert definition.job.status == "queued"

@@ -106,7 +106,8 @@ class Definitions:
         """
         Change some keys of a definition, for later jobs. None takes one back.
 
-        One event has the old and the new values; there is none if nothing changes.
+        It stays in its state, unless `state` is among the keys. One event has the old and the new values; there is none
+        if nothing changes.
 
         Raises:
             UnknownDefinition: there is none of this name.
@@ -121,7 +122,7 @@ class Definitions:
                 entry.values = {key: value for key, value in entry.values.items() if key not in alternatives}
         entry.values |= keys
         entry.stored -= keys.keys()
-        self._put_one(entry, user)
+        self._put_one(entry, user, keeps_states="state" not in keys)
         return self.get(name)
 
     def check(self, path: str | Path) -> list[Fault]:
@@ -259,7 +260,8 @@ class Definitions:
         drafts, faults = self._prepare(entries)
         if faults:
             raise faults[0].kind(faults[0].text)
-        self._write(lambda writer: writer.put([draft for draft in drafts if draft.recipe]), None)
+        whole = [draft for draft in drafts if draft.recipe]
+        self._write(lambda writer: writer.put(whole, keeps_states=True), None)
         return [self.get(task.name) for task in declared]
 
     def job_of(self, name: str) -> Job[Any] | None:
@@ -305,11 +307,11 @@ class Definitions:
         self._write(lambda writer: writer.move(name, state), user)
         return self.get(name)
 
-    def _put_one(self, entry: Entry, user: str | None) -> None:
+    def _put_one(self, entry: Entry, user: str | None, *, keeps_states: bool = False) -> None:
         drafts, faults = self._prepare([entry])
         if faults:
             raise faults[0].kind(faults[0].text)
-        self._write(lambda writer: writer.put(drafts), user)
+        self._write(lambda writer: writer.put(drafts, keeps_states=keeps_states), user)
 
     def _prepare(self, entries: Sequence[Entry]) -> tuple[list[Draft], list[Fault]]:
         owner = self._owner

@@ -65,8 +65,15 @@ class Writer:
         self.ready = False
         """A job may be ready to be claimed."""
 
-    def put(self, drafts: Sequence[Draft]) -> Loaded:
-        """Add those that are new, and change those that differ. A retired one, and a draft that is none, is active."""
+    def put(self, drafts: Sequence[Draft], *, keeps_states: bool = False) -> Loaded:
+        """
+        Add those that are new, and change those that differ.
+
+        Args:
+            drafts: what they are to be.
+            keeps_states: leave those that are there in their states; else a retired one, and a draft that is none, is
+                active.
+        """
         table, loaded = self._store.definitions, Loaded()
         before = table.get_many(self._tx, [draft.name for draft in drafts])
         position = table.last_position(self._tx)
@@ -77,7 +84,7 @@ class Writer:
                 position += 1
                 new.append(self._new_row(draft, position))
                 loaded.added.append(draft.name)
-            elif self._is_changed(row, draft):
+            elif self._is_changed(row, draft, row.state if keeps_states else _state_of(row, draft)):
                 changed.append(row)
                 loaded.changed.append(draft.name)
             else:
@@ -168,14 +175,9 @@ class Writer:
         self._note("create", row.name, {**_shown(self._keys(row.name, recipe)), "state": state})
         return row
 
-    def _is_changed(self, row: DefinitionRow, draft: Draft) -> bool:
-        """Bring a row to what its draft says; False: it is like that already."""
+    def _is_changed(self, row: DefinitionRow, draft: Draft, state: str) -> bool:
+        """Bring a row to what its draft says, and to this state; False: it is like that already."""
         recipe, before = _whole(draft), row.recipe
-        state = row.state
-        if draft.state == _DRAFT and state == _ACTIVE:
-            state = _DRAFT.value
-        elif draft.state != _DRAFT and state in (_S.RETIRED, _DRAFT):
-            state = _ACTIVE.value
         if (before, row.state) == (recipe, state):
             return False
         old, new = self._differences(row, before, recipe, state)
@@ -265,6 +267,15 @@ def _put(place: Any, ref: Ref) -> None:
             place[step] = list(place[step])
         place = place[step]
     place[last] = Retval(name=ref.name)
+
+
+def _state_of(row: DefinitionRow, draft: Draft) -> str:
+    """The state in which a definition goes on that is added or loaded again."""
+    if draft.state == _DRAFT and row.state == _ACTIVE:
+        return _DRAFT.value
+    if draft.state != _DRAFT and row.state in (_S.RETIRED, _DRAFT):
+        return _ACTIVE.value
+    return row.state
 
 
 def _shown(keys: dict[str, Any]) -> dict[str, Any]:
