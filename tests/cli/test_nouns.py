@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import datetime
 
 import pytest
+from tests.cli.support import Jobyard
 
 from jobyard import Yard
 from jobyard.config import SETTINGS
@@ -120,6 +121,13 @@ def test_the_settings_are_told_with_their_sources(jobyard, tmp_path):
     assert found["url"]["source"] == "--url"
     assert "a, b" in shown
     assert "7d" in shown
+
+
+def test_the_settings_are_told_without_the_password():
+    away = Jobyard("postgresql://me:hush@host/db?schema=a")
+
+    assert away.data("config", "check")["url"]["value"] == "postgresql://me:***@host/db?schema=a"
+    assert "hush" not in away.done("config", "check")
 
 
 def test_the_settings_of_the_application_are_told(tmp_path, monkeypatch, jobyard):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from shlex import quote
 
 import pytest
 from tests.store.acts import act, claim, new, put, row, status
@@ -47,7 +48,7 @@ def test_the_first_use_installs_a_file(store):
 def test_an_older_schema_is_refused_with_the_command_that_mends_it(store, url):
     pretend(store, newest(store) - 1 or -1)  # 0 would be a file without tables, which is installed
 
-    with pytest.raises(SchemaOutOfDate, match=re.escape(f"run `jobyard --url {url} db upgrade`")):
+    with pytest.raises(SchemaOutOfDate, match=re.escape(f"run `jobyard --url {quote(url)} db upgrade`")):
         store.check()
 
 

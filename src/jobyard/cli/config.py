@@ -11,6 +11,7 @@ from jobyard.cli.command import Noun, json_option
 from jobyard.cli.session import Session, pass_session
 from jobyard.cli.status import cell
 from jobyard.config import SETTINGS, Settings, ignored_variables
+from jobyard.store.locate import masked
 
 __all__ = ["command"]
 
@@ -55,14 +56,18 @@ def check(session: Session, /, as_json: bool) -> None:
         is_set = source != "default"
         table.add_row(
             cell(name, "bold" if is_set else ""),
-            cell(_shown(getattr(settings, name))),
+            cell(_shown(_value(settings, name))),
             cell(source, "" if is_set else "dim"),
         )
     output.show_table(table, empty="no settings")
 
 
 def _data(settings: Settings, name: str) -> dict[str, Any]:
-    return {"value": getattr(settings, name), "source": settings.sources[name]}
+    return {"value": _value(settings, name), "source": settings.sources[name]}
+
+
+def _value(settings: Settings, name: str) -> Any:
+    return masked(settings.url) if name == "url" else getattr(settings, name)
 
 
 def _shown(value: Any) -> str:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from shlex import quote
 
 from jobyard.errors import JobyardError, SchemaOutOfDate, StoreError
 from jobyard.store.driver import Driver, Transaction
+from jobyard.store.locate import masked
 from jobyard.store.sql import Migration, Statements, migrations, statements
 
 __all__ = ["SchemaStatus", "check", "explain", "pending_sql", "roles_sql", "status", "uninstall", "upgrade"]
@@ -58,7 +60,7 @@ def check(driver: Driver, url: str) -> None:
         state = f"is of version {found.current}" if found.current else "is not installed"
         msg = (
             f"the schema of {driver.location} {state}, version {found.needed} is needed: "
-            f"run `jobyard --url {url} db upgrade`"
+            f"run `jobyard --url {quote(masked(url))} db upgrade`"
         )
         raise SchemaOutOfDate(msg)
     _check_not_newer(driver, found)
