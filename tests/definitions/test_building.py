@@ -238,6 +238,30 @@ def test_a_build_that_is_needed_is_not_deleted(yard, diamond):
     yard.definitions.delete_build(10**6)
 
 
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_the_next_run_of_a_recurrence_is_not_deleted(yard, shop, state):
+    definition = yard.definitions.add("base", "note", every="1h")
+    job = definition.job
+    if state == "running":
+        yard.builds.start_build(job.id)
+
+    with pytest.raises(PreconditionFailed, match="next run of definition base; pause that, or cancel it"):
+        yard.definitions.delete_build(job)
+
+    assert definition.job == job
+    assert definition.job.status == state
+
+
+def test_a_run_that_was_taken_away_is_deleted_like_any_build(yard, shop):
+    definition = yard.definitions.add("base", "note", every="1h")
+    job = definition.job
+    yard.definitions.pause("base")
+
+    yard.builds.delete_build(job.id)
+
+    assert yard.jobs() == []
+
+
 def test_pruning_keeps_the_latest_success_and_cleans_up(yard, shop, clock):
     cleaned = []
 

@@ -114,7 +114,7 @@ class Storage:
         Iterate over the builds of a job, in the order in which they were created.
 
         Args:
-            job_id: the name of a definition, or whatever name was given to `create_build`.
+            job_id: the name of a definition, or whatever name was given to `create_build`; any other has no builds.
             started: only those that have begun, or (False) have not; so the next three.
             finished: those that have ended.
             success: those that succeeded, or were skipped.
@@ -128,6 +128,8 @@ class Storage:
             raise BadArguments(msg)
         flags = {"started": started, "finished": finished, "success": success, "skipped": skipped}
         wanted = {name: None if flag is None else checks.flag(flag, name) for name, flag in flags.items()}
+        if not isinstance(job_id, str):  # what is no name is that of no job
+            return iter(())
         return self._each(BuildFilter(job_id, **wanted, newest_first=direction == "desc"), given.limit(limit))
 
     def create_build(
@@ -190,7 +192,8 @@ class Storage:
         Delete a build with its progress and log, after its clean-up. An unknown id is nothing to delete.
 
         Raises:
-            PreconditionFailed: somebody else runs it, or an unfinished build depends on it.
+            PreconditionFailed: somebody else runs it, an unfinished build depends on it, or it is the next run of a
+                recurrence.
             UnknownTask: its clean-up is not known here.
             Exception: what the clean-up raised; the build stays, and deleting it again repeats the call.
         """
@@ -325,7 +328,7 @@ class Storage:
         job_id: str | None = None,
         build_id: int | None = None,
         max_age: float | None = None,
-        level: int | None = None,
+        level: int | str | None = None,
     ) -> int:
         """
         Delete log messages of builds: those that fit all conditions given.
@@ -336,17 +339,19 @@ class Storage:
             job_id: those of this job.
             build_id: those of this build.
             max_age: those that are older than so many seconds; 0 for all.
-            level: those of this level or a lower one.
+            level: those of this level, or its name, or a lower one.
 
         Returns:
             How many were deleted.
         """
         age, now = given.age(max_age), self._store.now()
+        if job_id is not None and not isinstance(job_id, str):
+            return 0
         filter = LogFilter(
             build=None if build_id is None else given.number(build_id),
             definition=job_id,
             until=now - age if age else None,
-            max_level=level,
+            max_level=given.level(level, "level"),
         )
         old_at = now if filter.is_empty and age is None else None
         gone = 0
@@ -359,7 +364,7 @@ class Storage:
         build_id: int | None = None,
         max_date: datetime | None = None,
         min_date: datetime | None = None,
-        min_level: int | None = None,
+        min_level: int | str | None = None,
     ) -> Iterator[LogMessage]:
         """
         Iterate over log messages, in the order in which they were stored.
@@ -368,13 +373,13 @@ class Storage:
             build_id: only those of this build; None: of all builds.
             max_date: those from before this instant.
             min_date: those from this instant on.
-            min_level: those of this level or a higher one.
+            min_level: those of this level, or its name, or a higher one.
         """
         filter = LogFilter(
             build=None if build_id is None else given.number(build_id),
             since=given.instant(min_date, "min_date"),
             until=given.instant(max_date, "max_date"),
-            min_level=min_level,
+            min_level=given.level(min_level, "min_level"),
         )
         return self._each_line(filter)
 

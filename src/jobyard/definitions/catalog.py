@@ -234,7 +234,7 @@ class Definitions:
         the call.
 
         Raises:
-            PreconditionFailed: a worker has it, or an unfinished job depends on it.
+            PreconditionFailed: a worker has it, an unfinished job depends on it, or it is the next run of a recurrence.
             UnknownTask: its clean-up is not known here.
         """
         owner, id = self._owner, job.id if isinstance(job, Job) else job

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from jobyard.errors import BadArguments, InvalidTransition, MissingDependencies, PreconditionFailed, UnknownJob
-from jobyard.model.definition import DefinitionRow
+from jobyard.model.definition import DefinitionRow, recurrence_key
 from jobyard.model.messages import Ended, LogLine, Outcome, ProgressReport
 from jobyard.model.newjob import SUCCESS, JobOptions, NewJob, options_of
 from jobyard.model.outcome import Decision
@@ -24,7 +24,7 @@ from jobyard.model.states import CODES, FINAL, HELD, STATUSES, Status, check_tra
 from jobyard.store.definitions import Definitions
 from jobyard.store.driver import Transaction
 from jobyard.store.filters import Where
-from jobyard.store.jobs import Jobs, as_read, json_text
+from jobyard.store.jobs import LARGEST, Jobs, as_read, json_text
 from jobyard.store.plans import run
 from jobyard.store.prune import delete_jobs
 from jobyard.store.queues import Queues
@@ -153,7 +153,7 @@ class Builds:
     def find(self, tx: Transaction, filter: BuildFilter) -> list[JobRow]:
         """The builds that fit."""
         where = Where()
-        where.equal("definition", filter.definition)
+        where.text("definition", filter.definition)
         for name, condition in _CONDITIONS.items():
             wanted = getattr(filter, name)
             if wanted is not None:
@@ -225,7 +225,8 @@ class Builds:
         self, tx: Transaction, id: int, lines: Sequence[LogLine], progress: Sequence[ProgressReport], now: int
     ) -> None:
         """Store what somebody says of a build, whoever runs it and whether or not it runs. Raises `UnknownJob`."""
-        rows = tx.fetch(self.sql.report, {"id": id, "lines": len(lines), "now": now})
+        known = abs(id) <= LARGEST
+        rows = tx.fetch(self.sql.report, {"id": id, "lines": len(lines), "now": now}) if known else []
         if not rows:
             raise _unknown(id)
         serial, cursor = rows[0]
@@ -246,13 +247,17 @@ class Builds:
         Whether there is such a build.
 
         Raises:
-            PreconditionFailed: somebody else runs it, or an unfinished job depends on it.
+            PreconditionFailed: somebody else runs it, an unfinished job depends on it, or it is the unfinished job of a
+                recurrence, which would end with it.
         """
         row = self._jobs.get_many(tx, [id]).get(id)
         if row is None or row.definition is None:
             return False
         if STATUSES[row.status] in HELD and _is_elsewhere(row):
             msg = f"build {id} is not deleted: it is {STATUSES[row.status]}; cancel it first"
+            raise PreconditionFailed(msg)
+        if STATUSES[row.status] not in FINAL and row.unique_key == recurrence_key(row.definition):
+            msg = f"build {id} is not deleted: it is the next run of definition {row.definition}; pause that, or cancel it"
             raise PreconditionFailed(msg)
         needed = tx.fetch(self.sql.needed_by, {"job": id})
         if needed:
