@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.soundness import sound  # noqa: F401 - autouse
 
 from jobyard import Yard
 from jobyard.builds import Storage

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from tests.soundness import sound  # noqa: F401 - autouse
 from tests.workflow.definitions import define
 
 from jobyard import Job, Yard

@@ -28,10 +28,14 @@ select distinct j.id from main.jobs j join main.log l on l.job = j.id where l.se
 select id from main.jobs where (status >= 6) <> (ended_at is not null) limit :limit
 
 -- name: too_many_attempts
-select id from main.jobs
-where failures + crashes > attempt or (status < 6 and crashes >= :max_crashes)
+-- The job of a recurrence takes over how often those before it were lost in a row.
+with counted as (
+    select *, case when options::json ->> 'unique' = 'definition:' || definition then 0 else crashes end as lost
+    from main.jobs)
+select id from counted
+where failures + lost > attempt or (status < 6 and lost >= :max_crashes)
     or (status < 6 and failures >= (options::json #>> '{retry,attempts}')::bigint)
-    or exists (select 1 from main.attempts a where a.job = jobs.id and a.number > jobs.attempt) limit :limit
+    or exists (select 1 from main.attempts a where a.job = counted.id and a.number > counted.attempt) limit :limit
 
 -- name: impossible_status
 select id from main.jobs
