@@ -257,7 +257,8 @@ class Builds:
             msg = f"build {id} is not deleted: it is {STATUSES[row.status]}; cancel it first"
             raise PreconditionFailed(msg)
         if STATUSES[row.status] not in FINAL and row.unique_key == recurrence_key(row.definition):
-            msg = f"build {id} is not deleted: it is the next run of definition {row.definition}; pause that, or cancel it"
+            what = f"the next run of definition {row.definition}"
+            msg = f"build {id} is not deleted: it is {what}; pause that, or cancel it"
             raise PreconditionFailed(msg)
         needed = tx.fetch(self.sql.needed_by, {"job": id})
         if needed:
