@@ -23,7 +23,6 @@ from jobyard.model.definition import (
     recurrence_key,
     result_of,
 )
-from jobyard.model.durations import seconds
 from jobyard.model.faults import fault, foreign_fault
 from jobyard.model.job import Job
 from jobyard.model.machine import MachineState
@@ -32,7 +31,6 @@ from jobyard.model.newjob import options_of
 from jobyard.model.outcome import Decision
 from jobyard.model.rows import JobRow
 from jobyard.model.states import FINAL, HELD, STATUSES, Status
-from jobyard.model.text import escape
 from jobyard.store import Store
 from jobyard.store.again import again
 from jobyard.store.driver import Transaction
@@ -80,10 +78,11 @@ class Workflow:
                 first job, which is due now, like any that would be due in the past.
 
         Raises:
+            BadArguments: the interval is no duration.
             UnknownDefinition: there is none of this name.
             PreconditionFailed: it is not active, or has a job.
         """
-        name, wait = _name(definition), None if interval is None else seconds(interval, "interval")
+        name, wait = _name(definition), None if interval is None else checks.duration(interval, "interval")
         with self._store.transaction() as tx:
             now = self._store.now()
             row = self._store.definitions.lock(tx, name)
@@ -127,9 +126,9 @@ class Workflow:
         Raises:
             PreconditionFailed: it is not pending, or was requested before; then its requester is named.
         """
-        user = user or self._settings.user or "somebody"
+        id, who = _id(job), checks.key(user or self._settings.user or "somebody", "user")
         with self._store.transaction() as tx:
-            self._store.control.request(tx, _id(job), user, self._store.now())
+            self._store.control.request(tx, id, who, self._store.now())
         self._tell(ready=True)
         return self._fresh(job)
 
@@ -174,10 +173,11 @@ class Workflow:
         Raises:
             PreconditionFailed: it does not run, or was reclaimed from this run.
         """
+        lines = checks.title(logtail, "logtail")
         with self._store.transaction() as tx:
             now = self._store.now()
             row = self._held(tx, job, now, epoch)
-            self._store.jobs.beat(tx, row.id, row.epoch, escape(logtail), now)
+            self._store.jobs.beat(tx, row.id, row.epoch, lines, now)
         return self._fresh(job)
 
     @again
@@ -200,7 +200,7 @@ class Workflow:
             epoch: of the run that is meant; by default that of the object.
 
         Raises:
-            BadArguments: there is no such result status.
+            BadArguments: there is no such result status, or the log is none of these.
             PreconditionFailed: it does not run, or was reclaimed from this run.
         """
         result, log = _result_status(status), _bytes(logfile)
@@ -255,6 +255,7 @@ class Workflow:
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
             msg = f"limit={limit!r}: give how many jobs the machine may have at the same time"
             raise BadArguments(msg)
+        queue = _queue(queue)
         self.reclaim_stale()
         with self._store.transaction() as tx:
             now = self._store.now()
@@ -266,7 +267,7 @@ class Workflow:
 
     def is_job_due(self, queue: str | None = None) -> bool:
         """Whether `get_job_for_machine` may find something: a look that writes nothing."""
-        now = self._store.now()
+        queue, now = _queue(queue), self._store.now()
         with self._store.read() as tx:
             known = self._store.queues.all(tx)
             offering = self._store.machines.offering(tx, now)
@@ -408,7 +409,11 @@ def _state(row: JobRow) -> str:
 
 
 def _id(job: Job[Any] | int) -> int:
-    return job.id if isinstance(job, Job) else job
+    id = job.id if isinstance(job, Job) else job
+    if isinstance(id, bool) or not isinstance(id, int):
+        msg = f"job={job!r}: give a job or its id"
+        raise BadArguments(msg)
+    return id
 
 
 def _name(thing: Named | str) -> str:
@@ -417,6 +422,10 @@ def _name(thing: Named | str) -> str:
         msg = f"{thing!r}: give a definition or a machine, or its name"
         raise BadArguments(msg)
     return checks.name(name, "name")
+
+
+def _queue(name: str | None) -> str | None:
+    return None if name is None else checks.name(name, "queue")
 
 
 def _result_status(status: object) -> ResultStatus:
@@ -431,7 +440,7 @@ def _bytes(log: bytes | str | BinaryIO | None) -> bytes:
     if log is None:
         return b""
     if isinstance(log, str):
-        return log.encode()
+        return log.encode(errors="backslashreplace")
     if isinstance(log, bytes | bytearray | memoryview):
         return bytes(log)
     if not hasattr(log, "read"):

@@ -383,3 +383,77 @@ class TestReclaimJob:
         yard.workflow.reclaim_job(running)
 
         refused(yard, r"is failed \(reclaimed\), not running", yard.workflow.reclaim_job, running)
+
+
+BEYOND = 2**63
+
+
+class TestWrongArguments:
+    @pytest.mark.parametrize(
+        ("given", "error", "said"),
+        [
+            ("1", BadArguments, "job='1': give a job or its id"),
+            (None, BadArguments, "job=None"),
+            (True, BadArguments, "job=True"),
+            (1.0, BadArguments, "job=1.0"),
+            (-1, UnknownJob, "there is no job -1"),
+            (BEYOND, UnknownJob, f"there is no job {BEYOND}"),
+        ],
+    )
+    @pytest.mark.parametrize(
+        ("operation", "args"),
+        [
+            ("request_job", ["bob"]),
+            ("start_job", ["m1"]),
+            ("update_heartbeat", ["x"]),
+            ("finish_job", ["success"]),
+            ("reclaim_job", []),
+        ],
+    )
+    def test_what_is_no_job_is_told(self, yard, pending, operation, args, given, error, said):
+        events = yard.events()
+
+        with pytest.raises(error, match=said):
+            getattr(yard.workflow, operation)(given, *args)
+
+        assert (yard.events(), pending.refresh().status) == (events, "queued")
+
+    @pytest.mark.parametrize("interval", [-5, "abc", float("nan"), float("inf"), True, b"1h"])
+    def test_an_interval_is_a_duration(self, yard, pending, interval):
+        with pytest.raises(BadArguments, match=r"^interval="):
+            yard.workflow.new_job("git", interval)
+
+    @pytest.mark.parametrize("logtail", [None, b"x", 5])
+    def test_a_log_tail_is_a_text(self, yard, clock, running, logtail):
+        clock.advance(60)
+
+        with pytest.raises(BadArguments, match=r"^logtail="):
+            yard.workflow.update_heartbeat(running, logtail)
+
+        assert running.refresh().heartbeat < clock.now()
+
+    @pytest.mark.parametrize("user", [5, b"bob", "b\0b"])
+    def test_who_asks_has_a_name(self, yard, pending, user):
+        with pytest.raises(BadArguments, match=r"^user="):
+            yard.workflow.request_job(pending, user)
+
+        assert pending.refresh().requester is None
+
+    @pytest.mark.parametrize("queue", [5, "", "a\0b"])
+    def test_a_queue_has_a_name(self, yard, pending, queue):
+        with pytest.raises(BadArguments, match=r"^queue="):
+            yard.workflow.get_job_for_machine("m1", 1, queue)
+        with pytest.raises(BadArguments, match=r"^queue="):
+            yard.workflow.is_job_due(queue)
+
+    def test_a_log_that_is_no_file_is_told(self, yard, running):
+        with pytest.raises(BadArguments, match="logfile=5"):
+            yard.workflow.finish_job(running, "success", 5)
+
+        assert running.refresh().status == "running"
+
+    def test_a_character_that_is_none_is_written_out(self, yard, running):
+        """As in all free text: what was read from a foreign program must not keep its run from ending."""
+        yard.workflow.finish_job(running, "success", "a\ud800b\0")
+
+        assert log_of(yard, running.id) == b"a\\ud800b\0"

@@ -99,7 +99,7 @@ class Jobs:
 
     def get(self, tx: Transaction, id: int) -> JobRow:
         """The row of a job. Raises `UnknownJob`."""
-        return _only(tx.fetch(self.sql.get, {"id": id}) if abs(id) <= LARGEST else [], id)
+        return _only(tx.fetch(self.sql.get, {"id": _fitting(id)}), id)
 
     def lock(self, tx: Transaction, id: int, *, with_parents: bool = False) -> JobRow:
         """
@@ -112,12 +112,12 @@ class Jobs:
             UnknownJob: there is none.
         """
         if with_parents:  # first, as whoever ends a parent locks that before its children
-            tx.fetch(self._dependencies.lock_parents, {"child": id})
-        return _only(tx.fetch(self.sql.lock, {"id": id}), id)
+            tx.fetch(self._dependencies.lock_parents, {"child": _fitting(id)})
+        return _only(tx.fetch(self.sql.lock, {"id": _fitting(id)}), id)
 
     def get_many(self, tx: Transaction, ids: Iterable[int]) -> dict[int, JobRow]:
         """The rows of those of these jobs that exist, by id."""
-        rows = tx.fetch(self.sql.get_many, {"ids": json_text(list(ids))})
+        rows = tx.fetch(self.sql.get_many, {"ids": json_text([id for id in ids if abs(id) <= LARGEST])})
         return {row[0]: JobRow(*row) for row in rows}
 
     def results(self, tx: Transaction, ids: Iterable[int]) -> dict[int, tuple[str, str | None]]:
@@ -348,11 +348,21 @@ class Jobs:
 _OP_CHANGES = ("job", "idx", "result", "error", "priority", "started_at", "exec_at", "ended_at")
 
 
+def _fitting(id: int) -> int:
+    """The same; a number that no database takes is no job's."""
+    if abs(id) > LARGEST:
+        raise _unknown(id)
+    return id
+
+
 def _only(rows: Sequence[Row], id: int) -> JobRow:
     if not rows:
-        msg = f"there is no job {id} (or it has been pruned)"
-        raise UnknownJob(msg)
+        raise _unknown(id)
     return JobRow(*rows[0])
+
+
+def _unknown(id: int) -> UnknownJob:
+    return UnknownJob(f"there is no job {id} (or it has been pruned)")
 
 
 def _claim_order(row: JobRow) -> tuple[int, int]:
