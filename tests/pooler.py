@@ -1,4 +1,4 @@
-"""pgbouncer in transaction mode, in front of the server of the tests."""
+"""pgbouncer in front of the server of the tests."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.support import eventually
 
 __all__ = ["Pooler", "installed"]
 
-_CONNECTIONS = 3
-"""Fewer than the clients of any test, which have to share them."""
+_CONNECTIONS = {"transaction": 3, "session": 30}
+"""By mode: fewer than the clients of any test, which have to share them, and enough for one each."""
 
 
 def installed() -> str | None:
@@ -25,13 +25,15 @@ def installed() -> str | None:
 
 class Pooler:
     """
-    One process. Each transaction of a client gets the connection that was used least lately.
+    One process. Each session or transaction of a client gets the connection that was used least lately.
 
     Args:
         clients: how many there may be at most.
+        mode: ``transaction`` or ``session``.
     """
 
-    def __init__(self, program: str, server: str, *, clients: int = 100) -> None:
+    def __init__(self, program: str, server: str, *, clients: int = 100, mode: str = "transaction") -> None:
+        self.mode = mode
         self._clients = clients
         self.folder = Path(tempfile.mkdtemp(prefix="jobyard-pooler-", dir=short_folder()))
         self._program = program
@@ -89,8 +91,8 @@ listen_port = {self._port}
 unix_socket_dir =
 auth_type = any
 logfile = {self.folder}/log
-pool_mode = transaction
-default_pool_size = {_CONNECTIONS}
+pool_mode = {self.mode}
+default_pool_size = {_CONNECTIONS[self.mode]}
 server_round_robin = 1
 max_client_conn = {self._clients}
 """

@@ -1,6 +1,8 @@
-"""A pgbouncer in transaction mode between all programs and the server."""
+"""A pgbouncer between all programs and the server."""
 
 from __future__ import annotations
+
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -13,6 +15,9 @@ from jobyard.errors import StoreBusy, StoreUnavailable
 from jobyard.store import open_store
 
 JOBS = 300
+OPTIONS = {"transaction": "&prepare=off&notify=off", "session": "&prepare=off"}
+POLL = {"transaction": "0.1", "session": "60"}
+"""Where a commit wakes the workers they need not look by themselves."""
 
 
 @pytest.fixture(scope="module")
@@ -20,18 +25,18 @@ def program():
     return installed() or pytest.skip("pgbouncer is not installed (Debian: apt install pgbouncer)")
 
 
-@pytest.fixture(scope="module")
-def pooler(program):
-    pooler = Pooler(program, postgres.shared())
+@pytest.fixture(scope="module", params=OPTIONS)
+def pooler(request, program):
+    pooler = Pooler(program, postgres.shared(), mode=request.param)
     yield pooler
     pooler.remove()
 
 
 @pytest.fixture
 def bare_url(pooler, monkeypatch):
-    monkeypatch.setenv("JOBYARD_POLL", "0.1")
+    monkeypatch.setenv("JOBYARD_POLL", POLL[pooler.mode])
     with postgres.schema(pooler.url) as url:
-        yield f"{url}&prepare=off&notify=off"
+        yield url + OPTIONS[pooler.mode]
 
 
 @pytest.fixture
@@ -50,12 +55,19 @@ def pid(connection):
         return connection.execute("select pg_backend_pid()").fetchone()
 
 
+@pytest.mark.parametrize("pooler", ["transaction"], indirect=True)
 def test_transactions_of_a_client_go_over_several_connections(pooler, connection):
     with psycopg.connect(pooler.url, prepare_threshold=None) as other, other.transaction():
         pid(other)
         pid(connection)
 
     assert len({pid(connection) for _ in range(6)}) > 1
+
+
+def test_a_url_that_lacks_an_option_is_told_which(pooler):
+    words = r"unsupported startup parameter.*: .*add \?prepare=off to the URL"
+    with closing(open_store(pooler.url)) as store, pytest.raises(StoreUnavailable, match=words):
+        store.check()
 
 
 def test_two_workers_run_each_job_once(site):

@@ -23,6 +23,8 @@ _NO_CONNECTION_LEFT = (
     "query_wait_timeout",
 )
 """The words of servers and of pgbouncer: libpq does not tell the code of the error that refused a connection."""
+_NO_OPTIONS = "unsupported startup parameter"
+"""Those of pgbouncer, in any mode."""
 
 
 def translated(error: Error, location: str) -> StoreError:
@@ -32,6 +34,11 @@ def translated(error: Error, location: str) -> StoreError:
         return StoreBusy(
             f"{location}: the server has no connection left ({text}); raise the limit of the server, the database or "
             "the role, or use a pooler"
+        )
+    if isinstance(error, OperationalError) and _NO_OPTIONS in text:
+        return StoreUnavailable(
+            f"{location}: {text}: a pooler is between, which passes no options on; add ?prepare=off to the URL, and "
+            "take options= out of it"
         )
     if isinstance(error, errors.QueryCanceled):
         canceled = StoreBusy(
