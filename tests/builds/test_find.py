@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
-from jobyard import BadArguments
+from jobyard import BadArguments, UnknownJob
 from jobyard.builds import storage
 
 
@@ -60,6 +62,34 @@ def test_what_it_gives_is_what_get_build_gives(builds, each):
 def test_an_unknown_job_has_no_builds(builds):
     assert list(builds.get_job_builds("nobody")) == []
     assert builds.get_latest_successful_build("nobody") is None
+
+
+@pytest.mark.parametrize("name", [None, 3, "a\0", "\ud800"])
+def test_what_is_no_name_is_that_of_no_job(yard, builds, finished, name):
+    finished()
+    yard.task(name="plain")(lambda: None).enqueue()
+
+    assert list(builds.get_job_builds(name)) == []
+    assert builds.get_latest_successful_build(name) is None
+
+
+@pytest.mark.parametrize("id", [10**30, -(10**30), 2**63])
+def test_an_id_that_no_database_counts_is_that_of_no_build(builds, finished, id):
+    finished()
+    for act in (
+        builds.get_build,
+        builds.start_build,
+        builds.finish_build,
+        lambda id: builds.report_build_progress(id, 1, 2),
+        builds.get_build_progress_info,
+        lambda id: builds.log_message(id, logging.makeLogRecord({})),
+    ):
+        with pytest.raises(UnknownJob, match=str(id)):
+            act(id)
+    builds.delete_build(id)
+
+    assert list(builds.iter_log_messages(id)) == []
+    assert builds.prune_log_messages(build_id=id) == 0
 
 
 def test_more_builds_than_a_batch_come_in_order(builds, monkeypatch):

@@ -120,6 +120,32 @@ def test_dates_and_levels_are_limits(builds, log, clock):
     assert messages(builds, build_id=build + 1) == []
 
 
+def test_a_level_may_be_given_by_its_name_or_be_beyond_all(builds, log):
+    build = builds.create_build("job")
+    for level in LEVELS:
+        log(build, logging.getLevelName(level), level)
+
+    assert messages(builds, min_level="ERROR") == ["ERROR", "CRITICAL"]
+    assert messages(builds, min_level=10**30) == []
+    assert builds.prune_log_messages(level="WARNING") == 3
+    assert builds.prune_log_messages(level=10**30) == 2
+
+
+@pytest.mark.parametrize("level", ["LOUD", 2.5, True])
+def test_a_level_that_is_none_is_refused(builds, level):
+    with pytest.raises(BadArguments, match="min_level"):
+        builds.iter_log_messages(min_level=level)
+    with pytest.raises(BadArguments, match="level"):
+        builds.prune_log_messages(level=level)
+
+
+@pytest.mark.parametrize("name", [3, "a\0", "\ud800"])
+def test_the_log_of_a_job_that_has_no_name_is_left_alone(builds, log, name):
+    log(builds.create_build("job"))
+
+    assert builds.prune_log_messages(job_id=name, max_age=0) == 0
+
+
 def test_many_messages_come_in_batches(builds, log, monkeypatch):
     monkeypatch.setattr(storage, "_LINES", 2)
     build = builds.create_build("job")

@@ -34,11 +34,17 @@ def test_a_build_without_reports_has_no_progress(builds, build):
     assert builds.get_build_progress_info(build) == []
 
 
-@pytest.mark.parametrize("group", ["", None, (), []])
+@pytest.mark.parametrize("group", ["", None, (), [], ("",), [""]])
 def test_no_group_is_the_build_itself(builds, build, group):
     builds.report_build_progress(build, 1, 2, group)
 
     assert builds.get_build_progress_info(build) == [(None, 1, 2, "")]
+
+
+def test_figures_beyond_what_databases_count_are_kept_as_near_as_they_can(builds, build):
+    builds.report_build_progress(build, 2**70, 2**80 + 1)
+
+    assert builds.get_build_progress_info(build) == [(None, 2**70, 2**80, "")]
 
 
 def test_the_newest_report_counts_also_if_it_is_lower(builds, build, clock):

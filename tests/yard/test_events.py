@@ -58,6 +58,17 @@ def test_of_a_job_that_cannot_be_there_are_none(yard, tasks, id):
     assert yard.events(job=id) == []
 
 
+@pytest.mark.parametrize("job", ["x", 1.5, True, []])
+def test_what_is_no_job_is_refused(yard, job):
+    with pytest.raises(BadArguments, match="job"):
+        yard.events(job=job)
+
+
+@pytest.mark.parametrize("condition", ["kind", "definition", "machine", "user"])
+def test_under_a_name_that_nothing_can_have_there_are_none(yard, trail, condition):
+    assert yard.events(**{condition: "a\0"}) == []
+
+
 def test_a_limit_below_nothing_is_refused(yard):
     with pytest.raises(BadArguments, match="limit"):
         yard.events(limit=-1)

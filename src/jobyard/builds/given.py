@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime
 from types import TracebackType
@@ -10,13 +11,14 @@ from typing import Any
 from jobyard.errors import BadArguments
 from jobyard.model.durations import seconds
 from jobyard.model.instants import to_micros
+from jobyard.model.logline import HIGHEST_LEVEL
 from jobyard.model.messages import ProgressReport
 from jobyard.model.progress import Group, ProgressBook, join_group, split_group
 from jobyard.model.states import Status
 from jobyard.model.traceback import RemoteError
 from jobyard.task import checks
 
-__all__ = ["age", "configs", "final_status", "instant", "limit", "number", "report"]
+__all__ = ["age", "configs", "final_status", "instant", "level", "limit", "number", "report"]
 
 _LONGEST_GROUP = 128
 
@@ -44,6 +46,15 @@ def instant(value: datetime | None, name: str) -> int | None:
     except (ValueError, AttributeError, TypeError) as error:
         msg = f"{name}: {error}"
         raise BadArguments(msg) from None
+
+
+def level(value: Any, name: str) -> int | None:
+    """A level of `logging`, or its name."""
+    found = logging.getLevelNamesMapping().get(value) if isinstance(value, str) else value
+    if isinstance(found, bool) or not isinstance(found, int | None) or (found is None and value is not None):
+        msg = f"{name}={value!r}: give a level of logging, as a number or by its name"
+        raise BadArguments(msg)
+    return None if found is None else max(-HIGHEST_LEVEL, min(found, HIGHEST_LEVEL))
 
 
 def age(value: Any) -> int | None:

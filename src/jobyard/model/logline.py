@@ -12,12 +12,13 @@ from jobyard.model.text import escape, shorten
 from jobyard.model.traceback.masks import masks
 from jobyard.model.traceback.reprs import Reprs
 
-__all__ = ["LONGEST", "line_of"]
+__all__ = ["HIGHEST_LEVEL", "LONGEST", "line_of"]
 
 LONGEST = 100_000
 """Characters of one message."""
 
-_HIGHEST_LEVEL = 2**31 - 1
+HIGHEST_LEVEL = 2**31 - 1
+"""A level beyond it, which nobody uses, is stored as it."""
 
 _formatter = logging.Formatter()
 
@@ -39,7 +40,7 @@ def _level(level: Any) -> int:
     """The level as the store takes it; `logging.makeLogRecord` makes records without one."""
     if not isinstance(level, int):
         return logging.NOTSET
-    return max(-_HIGHEST_LEVEL, min(level, _HIGHEST_LEVEL))
+    return max(-HIGHEST_LEVEL, min(level, HIGHEST_LEVEL))
 
 
 def _message(record: logging.LogRecord, mask: tuple[str, ...]) -> str:

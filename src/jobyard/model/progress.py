@@ -45,6 +45,7 @@ _PIECE = re.compile(r"(::)|\\([\\:])|(.)", re.DOTALL)
 _LEVELS = 32
 _LONGEST = 500
 _STATUS = 1_000
+_TOO_LARGE = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class ProgressBook:
 
 def group_path(group: Group | None) -> tuple[str, ...]:
     """
-    A group as the tuple it is stored as.
+    A group as the tuple it is stored as. One nameless level is the whole job, as the empty text is.
 
     Raises:
         BadArguments: for anything but strings, and for a path too deep or too long to be shown.
@@ -137,7 +138,7 @@ def group_path(group: Group | None) -> tuple[str, ...]:
     if len(parts) > _LEVELS or sum(map(len, parts)) > _LONGEST:
         msg = f"group={shorten(repr(group), 80)}: at most {_LEVELS} levels and {_LONGEST} characters"
         raise BadArguments(msg)
-    return tuple(map(escape, parts))
+    return () if list(parts) == [""] else tuple(map(escape, parts))
 
 
 def join_group(path: Iterable[str]) -> str:
@@ -195,7 +196,8 @@ def _sum(totals: Iterable[float | None]) -> float | None:
 def _number(value: object, name: str) -> float:
     try:
         if not isinstance(value, (bool, str)) and math.isfinite(number := float(value)):  # type: ignore[arg-type]
-            return value if isinstance(value, int) else number  # numpy's and Decimal's numbers become floats
+            # numpy's and Decimal's numbers become floats, and those that no database counts
+            return value if isinstance(value, int) and abs(value) < _TOO_LARGE else number
     except (TypeError, ValueError, OverflowError):
         pass  # no number, or one too large
     msg = f"{name}={value!r}: give a finite number"

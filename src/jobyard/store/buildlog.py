@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from jobyard.store.driver import Transaction
-from jobyard.store.filters import Where
+from jobyard.store.filters import Where, is_storable
 from jobyard.store.jobs import json_text
 from jobyard.store.prune import log_ages
 from jobyard.store.sql import Statements
@@ -87,12 +87,13 @@ def prune_lines(
 
 def _where(filter: LogFilter) -> Where:
     where = Where()
-    if filter.build is not None:
-        where.equal("job", filter.build)
-    if filter.definition is not None:
+    where.number("job", filter.build)
+    if filter.definition is None:
+        where.add(_OF_BUILDS, {})
+    elif is_storable(filter.definition):
         where.add(_OF_ONE, {"definition": filter.definition})
     else:
-        where.add(_OF_BUILDS, {})
+        where.nothing()
     where.at_least("at", filter.since)
     where.below("at", filter.until)
     where.at_least("level", filter.min_level)

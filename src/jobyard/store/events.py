@@ -54,7 +54,7 @@ class Events:
         """The events, newest first; with `after`, oldest first."""
         where = Where()
         for column in ("kind", "definition", "machine", "user"):
-            where.equal(column, getattr(filter, column))
+            where.text(column, getattr(filter, column))
         where.number("job", filter.job)
         where.at_least("at", filter.since)
         where.above("id", filter.after)

@@ -9,10 +9,11 @@ import msgspec
 
 from jobyard.model.rows import JobRow
 from jobyard.model.states import CODES, Status
+from jobyard.model.text import escape
 from jobyard.store.driver import Params, Transaction
 from jobyard.store.jobs import LARGEST, as_read
 
-__all__ = ["JobFilter", "Where", "count_jobs", "find_jobs"]
+__all__ = ["JobFilter", "Where", "count_jobs", "find_jobs", "is_storable"]
 
 _SCHEDULED = CODES["scheduled"]
 
@@ -35,9 +36,20 @@ class Where:
     def number(self, column: str, value: int | None) -> None:
         """Like `equal`; a number that no database knows is nowhere."""
         if value is not None and abs(value) > LARGEST:
-            self.add("1 = 0", {})
+            self.nothing()
         else:
             self.equal(column, value)
+
+    def text(self, column: str, value: str | None) -> None:
+        """Like `equal`; a text that no database can hold is nowhere."""
+        if value is not None and not is_storable(value):
+            self.nothing()
+        else:
+            self.equal(column, value)
+
+    def nothing(self) -> None:
+        """Let no row fit."""
+        self.add("1 = 0", {})
 
     def among(self, column: str, values: Sequence[Any] | None) -> None:
         if values is not None:
@@ -63,6 +75,11 @@ class Where:
 
     def __str__(self) -> str:
         return f" where {' and '.join(self._conditions)}" if self._conditions else ""
+
+
+def is_storable(text: str) -> bool:
+    """Whether databases can hold a text as it is, see `escape`."""
+    return escape(text) == text
 
 
 class JobFilter(msgspec.Struct, frozen=True):

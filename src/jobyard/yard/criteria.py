@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 from jobyard.errors import BadArguments
 from jobyard.model.instants import to_micros
+from jobyard.model.job import Job
 from jobyard.model.standalone import check_status
 from jobyard.model.states import STATUSES, Status
 from jobyard.store.filters import JobFilter
 
-__all__ = ["group", "groups", "instant", "job_filter", "limit", "several", "statuses"]
+__all__ = ["group", "groups", "instant", "job", "job_filter", "limit", "several", "statuses"]
 
 _MOST = 2**63 - 1
 """The largest number that databases know."""
@@ -76,6 +77,15 @@ def instant(instant: datetime | None, name: str) -> int | None:
     except (ValueError, AttributeError, TypeError) as error:
         msg = f"{name}: {error}"
         raise BadArguments(msg) from error
+
+
+def job(given: Job[Any] | int | None) -> int | None:
+    """The id of a job, given as such or as the job."""
+    found = given.id if isinstance(given, Job) else given
+    if isinstance(found, bool) or not isinstance(found, int | None):
+        msg = f"job={given!r}: give a job or its id"
+        raise BadArguments(msg)
+    return found
 
 
 def groups(by: Sequence[str] | str) -> tuple[str, ...]:

@@ -406,10 +406,8 @@ class Yard:
         """The lines of the audit trail that fit, newest first."""
         from jobyard.store.events import EventFilter
 
-        number = job.id if isinstance(job, Job) else job
-        filter = EventFilter(
-            kind, number, definition, machine, user, criteria.instant(since, "since"), None, criteria.limit(limit)
-        )
+        since_at = criteria.instant(since, "since")
+        filter = EventFilter(kind, criteria.job(job), definition, machine, user, since_at, None, criteria.limit(limit))
         with self.store.read() as tx:
             return self.store.events.find(tx, filter)
 
