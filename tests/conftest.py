@@ -18,6 +18,11 @@ from jobyard.testing import Clock
 KINDS = ["sqlite", "postgres"]
 
 
+def pytest_configure() -> None:
+    """In xdist's controller first, which hands its environment to the workers."""
+    postgres.begin_run()
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[postgres.Server]:
     """One of the module's own, which its tests may stop."""

