@@ -102,31 +102,27 @@ def test_a_restart_loses_nothing_and_ends_nobody(site, server, load, crowd, mode
     check_nothing_is_lost(site, load, crowd)
 
 
-@contextmanager
-def terminated_at_random(url):
-    """Five connections of jobyard's a second are ended by the server."""
-    stop = threading.Event()
-
-    def terminate():
-        chance = random.Random(1)
-        with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
-            while not stop.wait(0.2):
-                found = connection.execute("select pid from pg_stat_activity where application_name = 'jobyard'")
-                if pids := [pid for (pid,) in found]:
-                    connection.execute("select pg_terminate_backend(%s)", [chance.choice(pids)])
-
-    thread = threading.Thread(target=terminate)
-    thread.start()
-    yield
-    stop.set()
-    thread.join()
+def terminate_at_random(url, seconds):
+    """Have the server end a connection of jobyard's five times a second; return how many it ended."""
+    chance, ended = random.Random(1), 0
+    with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
+        began = time.monotonic()
+        for due in range(1, 5 * seconds + 1):
+            time.sleep(max(0, began + due / 5 - time.monotonic()))
+            found = connection.execute("select pid from pg_stat_activity where application_name = 'jobyard'")
+            if pids := [pid for (pid,) in found]:
+                kill = connection.execute("select pg_terminate_backend(%s, 1000)", [chance.choice(pids)])
+                ended += kill.fetchone()[0]
+    return ended
 
 
 @pytest.mark.parametrize("seconds", [5, pytest.param(20, marks=pytest.mark.soak)])
 def test_connections_that_are_ended_at_random_lose_nothing(site, url, load, crowd, seconds):
-    with terminated_at_random(url):
-        time.sleep(seconds)
+    began = time.monotonic()
 
+    ended = terminate_at_random(url, seconds)
+
+    assert ended >= 4.5 * (time.monotonic() - began)
     check_goes_again(site, load, crowd)
     check_nothing_is_lost(site, load, crowd)
 
