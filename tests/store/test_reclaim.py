@@ -47,7 +47,23 @@ def test_a_silent_worker_loses_its_jobs(store, clock):
     assert workers(store)[worker].state == "lost"
     [event] = events(store, kind="reclaim")
     assert (event.job, event.data["worker"], event.data["crashes"]) == (claimed.id, "w1", 1)
+    assert event.machine == "m"
     assert "silent for 31 s" in event.data["why"]
+
+
+def test_a_quiescing_machine_goes_offline_with_its_last_worker(store, clock):
+    with store.transaction() as tx:
+        store.machines.register(tx, "m", store.now())
+        store.machines.quiesce(tx, "m", None, None, store.now())
+    worker = add_worker(store)
+    put(store)
+    claim(store, worker=worker)
+    clock.advance(31)
+
+    reclaim(store)
+
+    with store.read() as tx:
+        assert store.machines.get(tx, "m").state == "offline"
 
 
 def test_one_that_beats_keeps_them(store, clock):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from tests.support import eventually
 from tests.worker.serving import serving
@@ -165,6 +167,26 @@ def test_a_quiescing_machine_ends_its_jobs_and_goes_offline(yard, tasks):
     assert (first.refresh().result, second.refresh().status) == ("quiescing", "queued")
     assert (machine.state, machine.reason) == ("offline", "quiesced")
     assert kinds(yard, machine=name) == ["online", "quiesce", "offline"]
+
+
+def test_a_quiescing_machine_goes_offline_with_a_worker_that_is_stopped(yard):
+    name = machine_of(yard)
+    inside, gate = threading.Event(), threading.Event()
+
+    @yard.task(name="slow")
+    def slow():
+        inside.set()
+        gate.wait(20)
+
+    with serving(yard) as served:
+        job = slow.enqueue()
+        assert inside.wait(20)
+        yard.machines.quiesce(name)
+        served.worker.stop()
+        gate.set()
+        served.join()
+
+    assert (job.refresh().status, yard.machines.get(name).state) == ("succeeded", "offline")
 
 
 def test_an_idle_machine_goes_offline_at_once_when_it_is_quiesced(yard):

@@ -62,6 +62,7 @@ class Reclaimer:
                 silent = (now - worker.heartbeat) / 1e6
                 why = f"worker {worker.name} (pid {worker.pid} on {worker.machine}) was silent for {silent:.0f} s"
                 settlement = self.take_back(tx, self.jobs.held_by(tx, worker.id), why, worker.name, max_crashes, now)
+                self.machines.retire(tx, worker.machine, now)
                 result.workers.append(worker)
                 result.jobs += settlement.done
                 result.ready = result.ready or settlement.ready

@@ -54,7 +54,8 @@ class _Noted(msgspec.Struct):
     """What is to be written of jobs that end at one time, but for the next ones."""
 
     now: int
-    machines: Mapping[int, str]
+    machines: Mapping[int, str | None]
+    """Where each job was held, by its id."""
     finishes: list[tuple[Any, ...]] = msgspec.field(default_factory=list)
     records: dict[str, Record] = msgspec.field(default_factory=dict)
     first: dict[str, tuple[Any, ...]] = msgspec.field(default_factory=dict)
@@ -68,8 +69,7 @@ class _Noted(msgspec.Struct):
         if end.said is not None:
             options = msgspec.structs.replace(options_of(row.options), result_status=end.said)
             self.options.append((row.id, _text(options)))
-        machine = row.machine if row.machine is not None or row.worker is None else self.machines.get(row.worker)
-        name = row.definition
+        machine, name = self.machines[row.id], row.definition
         assert name is not None
         self.finishes.append((now, "finish", end.user, row.id, name, machine, _FINISHED[result]))
         record = self.records.get(name)
@@ -124,7 +124,7 @@ class Recurrence:
         Returns:
             Whether one of those may be ready at once.
         """
-        noted = _Noted(now, (yield from self._machines(end.row for end in ends)))
+        noted = _Noted(now, (yield from self.machines([end.row for end in ends])))
         ends = sorted(ends, key=lambda end: end.row.id)
         for end in ends:
             if end.row.attempt:  # what never started is no result, and no failure
@@ -151,6 +151,14 @@ class Recurrence:
             yield Batch(self.builds.add, builds)
         return made
 
+    def machines(self, rows: Sequence[JobRow]) -> Plan[dict[int, str | None]]:
+        """Where these jobs are held, by their ids: on a machine by itself, or on that of a worker."""
+        unknown = {row.worker for row in rows if row.worker is not None} - self._machine_of.keys()
+        for worker in sorted(unknown):
+            known = yield Query(self._workers.get, {"id": worker})
+            self._machine_of.update({row[0]: row[2] for row in known})
+        return {row.id: row.machine or self._machine_of.get(row.worker or 0) for row in rows}
+
     def states(self, rows: Iterable[JobRow]) -> Plan[dict[str, str]]:
         """The states of the definitions of these jobs, by name."""
         found = yield from self._lock(row.definition for row in rows)
@@ -159,14 +167,6 @@ class Recurrence:
     def _lock(self, names: Iterable[str | None]) -> Plan[dict[str, DefinitionRow]]:
         rows = yield Query(self._definitions.lock, {"names": _text(sorted({name for name in names if name}))})
         return {row[0]: DefinitionRow(*row) for row in rows}
-
-    def _machines(self, rows: Iterable[JobRow]) -> Plan[Mapping[int, str]]:
-        """The machines of workers, among them those that hold these jobs."""
-        unknown = {row.worker for row in rows if row.worker is not None} - self._machine_of.keys()
-        for worker in sorted(unknown):
-            known = yield Query(self._workers.get, {"id": worker})
-            self._machine_of.update({row[0]: row[2] for row in known})
-        return self._machine_of
 
     def _write(self, noted: _Noted) -> Plan[None]:
         if noted.records:

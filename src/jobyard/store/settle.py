@@ -113,19 +113,21 @@ def _leave_aside(tx: Transaction, jobs: Jobs, backs: Sequence[Settled]) -> None:
 
 
 def _note_reclaims(tx: Transaction, jobs: Jobs, result: Settlement, worker: str, now: int) -> None:
+    lost = [item for item in result.done if item.outcome.ended == Ended.CRASHED]
+    if not lost:
+        return
+    machines = run(jobs.recurrence.machines([item.row for item in lost]), tx)
     rows = []
-    for item in result.done:
-        if item.outcome.ended == Ended.CRASHED:
-            row, status = item.row, item.decision.status
-            data = {
-                "worker": worker,
-                "why": _message(item.outcome.error),
-                "crashes": row.crashes + (status is not Status.CANCELED),
-                "status": status.value,
-            }
-            rows.append((now, "reclaim", item.user, row.id, row.definition, row.machine, json_text(data)))
-    if rows:
-        tx.execute_many(jobs.trail.add, rows)
+    for item in lost:
+        row, status = item.row, item.decision.status
+        data = {
+            "worker": worker,
+            "why": _message(item.outcome.error),
+            "crashes": row.crashes + (status is not Status.CANCELED),
+            "status": status.value,
+        }
+        rows.append((now, "reclaim", item.user, row.id, row.definition, machines[row.id], json_text(data)))
+    tx.execute_many(jobs.trail.add, rows)
 
 
 def _message(error: str | None) -> object:

@@ -356,6 +356,7 @@ class Worker:
                 self._claimer.give_all_back()
             with self._store.transaction() as tx:
                 self._store.workers.end(tx, self._claimer.id, "stopped", self._store.now())
+                self._store.machines.retire(tx, self.machine, self._store.now())
         except StoreError as error:
             _log.warning("could not sign off: %s; after lost_after others will take its jobs", error)
 
