@@ -48,6 +48,8 @@ FAULTS = {
     "- {name: a, task: note, colour: red}": ["line 2: a: unknown key 'colour'"],
     "- {name: a, task: nope}": ["line 2: a: no task 'nope' is registered here"],
     "- {name: a}": ["line 2: a: says neither task nor function"],
+    "- name: a\n  task: null": ["line 3: a: says neither task nor function"],
+    "- name: a\n  task: null\n  function: null": ["line 3: a: says neither task nor function"],
     "- {task: note}": ["line 2: the definition has no name"],
     "- name: [1]\n  task: note": ["line 2: the definition has the name [1], which is no text"],
     "- {name: a, task: note}\n- {name: a, task: note}": ["line 3: the name 'a' is taken by the definition in line 2"],
@@ -76,6 +78,33 @@ def test_each_fault_is_named_with_its_line(yard, shop, write, text, expected):
 
     assert len(found) == len(expected), found
     assert all(each.startswith(start) for each, start in zip(found, expected, strict=True)), found
+
+
+MODULES = {
+    "def (:": "SyntaxError: ",
+    "1 / 0": "ZeroDivisionError: division by zero",
+    "raise SystemExit(3)": "SystemExit: 3",
+    "": "AttributeError: ",
+}
+
+
+@pytest.mark.parametrize("key", ["function", "cleanup"])
+@pytest.mark.parametrize(("content", "expected"), MODULES.items())
+def test_a_module_that_cannot_be_imported_is_a_fault(yard, shop, write, tmp_path, monkeypatch, key, content, expected):
+    (tmp_path / "broken_module.py").write_text(content, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "broken_module", raising=False)
+    task = "" if key == "function" else "task: note, "
+
+    [fault] = faults(yard, write(f"definitions:\n- {{name: a, {task}{key}: 'broken_module:act'}}"))
+
+    assert fault.startswith(f"line 2: a: 'broken_module:act' cannot be imported: {expected}")
+
+
+def test_a_path_without_a_package_cannot_be_imported(yard, shop, write):
+    [fault] = faults(yard, write("definitions: [{name: a, function: '.x:y'}]"))
+
+    assert fault.startswith("line 1: a: '.x:y' cannot be imported: ")
 
 
 def test_a_cycle_is_named_in_full(yard, shop, write):
@@ -275,6 +304,8 @@ def test_the_same_in_python_names_what_is_wrong(yard, shop):
     add = yard.definitions.add
     with pytest.raises(UnknownTask, match="nope"):
         add("a", "nope")
+    with pytest.raises(BadArguments, match="a: says neither task nor function"):
+        add("a", None)
     with pytest.raises(UnknownDefinition, match="zzz"):
         add("a", "note", dependencies=["zzz"])
     with pytest.raises(BadArguments, match="not among its dependencies"):
@@ -282,6 +313,8 @@ def test_the_same_in_python_names_what_is_wrong(yard, shop):
     with pytest.raises(BadArguments, match="'count'"):
         add("a", "since", [date(2024, 1, 1)], {"count": "many"})
     add("a", "note")
+    with pytest.raises(BadArguments, match="a: says neither task nor function"):
+        yard.definitions.change("a", task=None)
     add("b", "note", dependencies=["a"])
     with pytest.raises(DependencyCycle, match="a -> b -> a"):
         yard.definitions.change("a", dependencies=["b"])

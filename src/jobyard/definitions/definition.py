@@ -17,7 +17,7 @@ from jobyard.model.states import Status
 if TYPE_CHECKING:
     from jobyard.model.arguments import Arguments
 
-__all__ = ["Definition", "Home", "Result", "build_label"]
+__all__ = ["Definition", "Home", "Result", "build_label", "plain_retry"]
 
 
 class Home(Protocol):
@@ -287,12 +287,12 @@ def keys_of(name: str, recipe: Recipe, arguments: Arguments, state: str | None =
     if recipe.dependencies:
         said["dependencies"] = list(recipe.dependencies)
     if recipe.retry is not None:
-        said["retry"] = _plain_retry(recipe.retry)
+        said["retry"] = plain_retry(recipe.retry)
     said |= {"name": name} if recipe.function is not None else {"name": name, "task": recipe.task}
     return {key: said[key] for key in _ORDER if key in said}
 
 
-def _plain_retry(retry: Retry) -> Any:
+def plain_retry(retry: Retry) -> Any:
     """As YAML takes it: a number where nothing else is said."""
     names = ("delay", "factor", "max_delay", "jitter")
     said = {name: getattr(retry, name) for name in names if getattr(retry, name) != getattr(_RETRY, name)}

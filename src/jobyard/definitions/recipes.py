@@ -20,7 +20,7 @@ from jobyard.model.shapes import ANY, Mismatch
 from jobyard.model.signature import Signature, Slot
 from jobyard.task import Registry, Task, checks
 
-__all__ = ["KEYS", "Draft", "Kitchen"]
+__all__ = ["KEYS", "Draft", "Kitchen", "fitted", "retry_policy"]
 
 AnyTask = Task[..., Any]
 
@@ -29,7 +29,7 @@ def _dependencies(value: Any, option: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(checks.names(value, option)))
 
 
-def _retry(value: Any, option: str) -> Retry:
+def retry_policy(value: Any, option: str) -> Retry:
     """Also a mapping, as YAML has it."""
     if not isinstance(value, Mapping):
         return checks.retry(value, option)
@@ -67,7 +67,7 @@ _OPTIONS: dict[str, Callable[[Any, str], Any]] = {
     "dependencies": _dependencies,
     "queue": checks.name,
     "priority": checks.priority,
-    "retry": _retry,
+    "retry": retry_policy,
     "timeout": checks.positive_duration,
     "protected": checks.flag,
     "every": checks.positive_duration,
@@ -149,8 +149,8 @@ class Kitchen:
             elif value is not None:
                 with _noting(faults, entry, key):
                     self._take(draft, key, value)
-        if draft.task is None and not entry.values.keys() & {"task", "function"}:
-            faults.append(Fault(entry.line, f"{entry.name}: says neither task nor function"))
+        if entry.values.get("task") is None and entry.values.get("function") is None:
+            faults.append(Fault(entry.at("task"), f"{entry.name}: says neither task nor function"))
         with _noting(faults, entry, "every"):
             _check_schedule(draft)
         return draft
@@ -192,7 +192,7 @@ class Kitchen:
         args, kwargs = entry.values.get("args"), entry.values.get("kwargs")
         with _noting(faults, entry, "args" if args or not kwargs else "kwargs"):
             given = _listed(args), _named(kwargs)
-            text, refs = self._codec.encode_arguments(task.signature, *_fitted(task.signature, *given))
+            text, refs = self._codec.encode_arguments(task.signature, *fitted(task.signature, *given))
             named = tuple(ref for ref in refs if ref.name is not None)
             if len(named) < len(refs):
                 msg = "the arguments of a definition may stand for the results of definitions only: retval('name')"
@@ -296,7 +296,7 @@ def _named(kwargs: Any) -> dict[str, Any]:
     return dict(kwargs)
 
 
-def _fitted(signature: Signature, args: list[Any], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def fitted(signature: Signature, args: list[Any], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The values as the parameters are annotated: YAML has a list for a tuple, and a text for a path."""
     binding = signature.bind(len(args), tuple(kwargs))
     fitted = tuple(_as_annotated(slot, value) for slot, value in zip(binding.positional, args, strict=True))
@@ -340,13 +340,13 @@ def _says(task: AnyTask, failure_limit: int) -> TaskSays:
 
 
 def _import(path: str) -> Any:
-    """What ``module:function`` names. Raises `BadArguments`."""
+    """What ``module:function`` names. Raises `BadArguments`, whatever the module does when it is imported."""
     module, _, qualname = path.partition(":")
     if not module or not qualname:
         msg = f"{path!r} is no path of a function: write module:function"
         raise BadArguments(msg)
     try:
         return attrgetter(qualname)(importlib.import_module(module))
-    except (ImportError, AttributeError) as error:
-        msg = f"{path!r} cannot be imported: {error}"
+    except (Exception, SystemExit) as error:
+        msg = f"{path!r} cannot be imported: {type(error).__name__}: {error}"
         raise BadArguments(msg) from None
