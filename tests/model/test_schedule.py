@@ -42,6 +42,15 @@ def test_with_cron_failures_pass_slots_over(failures, hours):
     assert next_slot(Schedule(cron="0 * * * *"), 0, 0, failures=failures) == hours * HOUR
 
 
+@pytest.mark.parametrize(
+    "schedule", [Schedule(every=3650 * 86_400), Schedule(cron="0 0 29 2 *"), Schedule(cron="0 0 1 1 *")]
+)
+def test_no_slot_is_further_ahead_than_a_hundred_years(schedule):
+    now = to_micros(datetime(2026, 1, 1, tzinfo=UTC))
+
+    assert from_micros(next_slot(schedule, now, now, failures=11)) == from_micros(now) + timedelta(days=36_500)
+
+
 def test_missed_cron_slots_are_gone():
     assert next_slot(Schedule(cron="0 * * * *"), 0, 50 * HOUR + 7) == 51 * HOUR
 

@@ -101,6 +101,7 @@ BAD_FOR_BOTH = [
         ("resources", 5),
         ("ack", "never"),
         ("every", 0),
+        ("every", 1e-7),
         ("cron", "0 3 * *"),
         ("cron", 5),
         ("timezone", "Mars/Olympus"),

@@ -300,6 +300,14 @@ class TestFinishJob:
         assert waits == [1, 2, 4, 8, 16]
         assert (state(yard), definition(yard).failures) == ("failing", 6)
 
+    def test_no_wait_is_longer_than_a_hundred_years(self, yard, clock, machine):
+        job = yard.workflow.new_job(define(yard, every=10 * 365 * 24 * HOUR, failure_limit=20))
+        for _ in range(12):
+            yard.workflow.finish_job(yard.workflow.start_job(job, "m1"), "failure")
+            job = next_job(yard)
+
+        assert job.due == clock.now() + timedelta(days=36_500)
+
     def test_a_definition_that_is_no_longer_active_gets_no_next_job(self, yard, running):
         enter(yard, "git", "paused")
 

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
-from itertools import islice
+from itertools import islice, takewhile
 
 import msgspec
 
+from jobyard.model.durations import LONGEST, micros
 from jobyard.model.instants import from_micros, to_micros
 
 __all__ = ["Schedule", "due_of", "interval", "next_slot"]
@@ -24,6 +25,8 @@ __all__ = ["Schedule", "due_of", "interval", "next_slot"]
 _SECOND = 1_000_000
 _MOST_DOUBLINGS = 10
 """Failures beyond this make the wait no longer: 1,024 intervals."""
+_FURTHEST = micros(LONGEST)
+"""No slot is further ahead, however many failures, or early starts, there were: years end with 9999."""
 
 
 class Schedule(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -55,10 +58,12 @@ def next_slot(schedule: Schedule, slot: int, now: int, *, failures: int = 0) -> 
         slot: of the run that has ended (or, where runs may overlap, has begun).
         failures: in a row up to now. Each after the first doubles the wait; with cron, the number of slots.
     """
-    factor = 1 << min(max(failures - 1, 0), _MOST_DOUBLINGS)
+    factor, furthest = 1 << min(max(failures - 1, 0), _MOST_DOUBLINGS), now + _FURTHEST
     if schedule.every is not None:
-        return max(now, slot + round(schedule.every * _SECOND) * factor)
-    return to_micros(next(islice(_slots(schedule, max(now, slot)), factor - 1, None)))
+        return min(max(now, slot + round(schedule.every * _SECOND) * factor), furthest)
+    slots = islice(map(to_micros, _slots(schedule, max(now, slot))), factor)
+    near = list(takewhile(lambda found: found < furthest, slots))
+    return near[-1] if len(near) == factor else furthest
 
 
 def due_of(schedule: Schedule, name: str, slot: int) -> int:

@@ -129,8 +129,11 @@ def duration(value: Any, option: str) -> float:
 
 
 def positive_duration(value: Any, option: str) -> float:
-    """The same, and not nothing."""
-    return duration(value, option) or _refuse(value, option, "give more than 0 seconds")
+    """The same, and not nothing, as it is counted: in microseconds."""
+    length = duration(value, option)
+    if round(length * 1_000_000) == 0:
+        _refuse(value, option, "give at least a microsecond")
+    return length
 
 
 def expires(value: Any, option: str) -> int:
