@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import pytest
 
-from jobyard import BadArguments, MissingDependencies, QueueClosed, UnknownJob, retval
+from jobyard import BadArguments, MissingDependencies, QueueClosed, Retry, UnknownJob, retval
 from jobyard.testing import run_now
 
 
@@ -240,6 +241,66 @@ def test_builds_of_a_definition_are_made_of_it_as_it_is_at_that_moment(yard, bui
     assert [config["function"] for config in configs] == ["t", "t"]
     assert (configs[1]["why"], builds.get_build(first)["title"], builds.get_build(first)["notes"]) == ("x", "A", "*n*")
     assert yard.job(first).options.heartbeat_timeout == 5
+
+
+@dataclass
+class Size:
+    width: int
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"retry": Retry(3, delay=5, on=(ValueError,))},
+        {"retry": 3, "timeout": "5m", "priority": 3, "queue": "q", "cleanup": "t"},
+        {"kwargs": {"day": date(2024, 1, 1), "size": Size(3), "pair": (1, 2)}},
+        {"args": [retval("low"), date(2024, 1, 1)], "dependencies": ["low"], "title": "T", "notes": "*n*"},
+        {"every": "6h", "jitter": 5, "keep": "7d", "failure_limit": 2, "protected": True},
+    ],
+)
+def test_the_configuration_of_a_build_makes_another_like_it(yard, builds, finished, keys):
+    @yard.task(name="t")
+    def t(n: int = 0, day: date | None = None, size: Size | None = None, pair: tuple[int, int] = (0, 0)) -> int:
+        return n
+
+    yard.definitions.add("low", "t", state="draft")
+    finished("low", retval=1)
+    yard.definitions.add("a", "t", **keys, state="draft")
+    first = builds.create_build("a")
+
+    second = builds.create_build("a", builds.get_build(first)["config"])
+
+    assert builds.get_build(second)["config"] == builds.get_build(first)["config"]
+    for field in ("queue", "priority", "title"):
+        assert getattr(yard.job(second), field) == getattr(yard.job(first), field)
+    for option in ("retry", "timeout"):
+        assert getattr(yard.job(second).options, option) == getattr(yard.job(first).options, option)
+    assert (yard.job(second).ops[0].args, yard.job(second).ops[0].kwargs) == (
+        yard.job(first).ops[0].args,
+        yard.job(first).ops[0].kwargs,
+    )
+
+
+@pytest.mark.parametrize(
+    ("retry", "shown"),
+    [
+        (3, 3),
+        (Retry(3), 3),
+        (Retry(3, delay=5), {"attempts": 3, "delay": 5.0}),
+        ({"attempts": 3, "delay": "5s"}, {"attempts": 3, "delay": "5s"}),
+    ],
+)
+def test_a_policy_of_attempts_comes_back_as_yaml_has_it(yard, builds, retry, shown):
+    build = builds.create_build("job", {"retry": retry})
+
+    assert builds.get_build(build)["config"] == {"retry": shown}
+    assert yard.job(build).options.retry.attempts == 3
+
+
+@pytest.mark.parametrize("retry", [0, "often", {"tries": 3}, {}])
+def test_a_policy_that_is_none_is_refused(builds, retry):
+    with pytest.raises(BadArguments, match="retry"):
+        builds.create_build("job", {"retry": retry})
 
 
 def test_a_new_build_of_a_dependency_is_one_of_its_definition(yard, builds):

@@ -13,13 +13,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from jobyard.definitions.definition import keys_of
+from jobyard.definitions.definition import keys_of, plain_retry
+from jobyard.definitions.recipes import fitted, retry_policy
 from jobyard.definitions.writing import arguments_of
 from jobyard.errors import BadArguments
 from jobyard.model.codec import JSON, Codec, decode_any_arguments
 from jobyard.model.definition import DefinitionRow, Recipe
 from jobyard.model.newjob import JobOptions, NewJob, NewOp
 from jobyard.model.references import Ref, Retval
+from jobyard.model.retry import Retry
 from jobyard.model.signature import Signature
 from jobyard.store.builds import BuildDetails, NewBuild
 from jobyard.store.jobs import json_text
@@ -112,7 +114,7 @@ class Configs:
             requester=self._user,
             options=JobOptions(
                 title=_option(config, "title", checks.title, self._says(task, "title")),
-                retry=_option(config, "retry", checks.retry),
+                retry=_option(config, "retry", retry_policy),
                 timeout=_option(config, "timeout", checks.positive_duration),
             ),
         )
@@ -123,7 +125,7 @@ class Configs:
         """The call; of a configuration that says nothing of one, nothing is asked either."""
         is_known = task in self._tasks and config.keys() & _OF_A_CALL
         signature = self._tasks.get(task).signature if is_known else _ANY
-        args, kwargs = _arguments(config)
+        args, kwargs = fitted(signature, *_arguments(config))
         text, refs = self._codec.encode_arguments(signature, args, kwargs, self._max_payload)
         return NewOp(task, text, refs)
 
@@ -133,6 +135,9 @@ class Configs:
         return {**usual, "task": recipe.task, "function": recipe.task, "title": recipe.says.title, **said}
 
     def _stored(self, config: dict[str, Any]) -> str:
+        policy = config.get("retry")
+        if isinstance(policy, Retry):
+            config = {**config, "retry": plain_retry(policy)}
         text, refs = JSON.encode_arguments(_CONFIG, (config,), {}, self._max_payload)
         return json_text((text, refs))
 
@@ -158,7 +163,7 @@ def _option(config: Mapping[str, Any], key: str, check: Callable[[Any, str], T],
     return default if value is None else check(value, key)
 
 
-def _arguments(config: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _arguments(config: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     args, kwargs = config.get("args"), config.get("kwargs")
     if args is not None and not isinstance(args, (list, tuple)):
         msg = f"args={args!r}: give a list"
@@ -166,7 +171,7 @@ def _arguments(config: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, An
     if kwargs is not None and not (isinstance(kwargs, Mapping) and all(isinstance(name, str) for name in kwargs)):
         msg = f"kwargs={kwargs!r}: give a mapping of names to values"
         raise BadArguments(msg)
-    return tuple(args or ()), dict(kwargs or {})
+    return list(args or ()), dict(kwargs or {})
 
 
 def _pins(pins: Any) -> dict[str, int | None]:

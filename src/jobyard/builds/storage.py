@@ -147,7 +147,8 @@ class Storage:
         Args:
             job_id: the name of a definition, or any other.
             config: short for *job_config*.
-            job_config: what is built (function, args, kwargs, dependencies, ...); by default the definition as it is.
+            job_config: what is built (function, args, kwargs, dependencies, ...), in values of Python or of YAML; by
+                default the definition as it is.
             build_config: of this build alone: ``dependency_builds``, a mapping of dependencies to builds, with None for
                 a new one, which is held like this. A dependency that is not in it is its latest successful build.
 
