@@ -187,6 +187,26 @@ def test_dates_texts_and_references_become_what_the_task_takes(yard, shop, write
     assert str(report.args) == "({'deep': [1, retval(name='extract')]},)"
 
 
+IN_CONTAINERS = {
+    "!!set {!retval a}": {5},
+    "{1: !retval a}": {1: 5},
+    "[{2024-01-01: [!retval a]}]": [{date(2024, 1, 1): [5]}],
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), IN_CONTAINERS.items())
+def test_a_reference_stands_anywhere_in_the_arguments(yard, shop, write, given, expected):
+    yard.definitions.add("a", "note", [5])
+    path = write(f"definitions:\n- {{name: b, task: note, dependencies: [a], args: [{given}]}}")
+
+    yard.definitions.load(path)
+    job = yard.build("b", build_deps=True)
+    yard.worker().run_until_idle()
+
+    assert job.refresh().result == expected
+    assert yard.definitions.load(write(yard.definitions.dump())).unchanged == ["a", "b"]
+
+
 def test_what_is_dumped_loads_to_the_same(yard, shop, write, make_yard):
     yard.definitions.load(write(GOOD))
 

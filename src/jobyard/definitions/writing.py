@@ -19,7 +19,7 @@ from jobyard.errors import PreconditionFailed
 from jobyard.model.arguments import Arguments
 from jobyard.model.codec import Codec
 from jobyard.model.definition import DefinitionRow, DefinitionState, Recipe, first_slot, recurrence_key
-from jobyard.model.references import Ref, Retval
+from jobyard.model.references import Retval
 from jobyard.model.rows import JobRow
 from jobyard.model.states import FINAL, HELD, STATUSES, Status
 from jobyard.store import Store
@@ -253,20 +253,7 @@ class Writer:
 
 def arguments_of(codec: Codec, recipe: Recipe) -> Arguments:
     """The arguments, read without the task; references are `Retval`."""
-    args, kwargs = codec.decode_any_arguments(recipe.args)
-    places: Any = list(args), dict(kwargs)
-    for ref in recipe.refs:
-        _put(places[isinstance(ref.path[0], str)], ref)
-    return tuple(places[0]), places[1]
-
-
-def _put(place: Any, ref: Ref) -> None:
-    *steps, last = ref.path
-    for step in steps:
-        if isinstance(place[step], tuple):
-            place[step] = list(place[step])
-        place = place[step]
-    place[last] = Retval(name=ref.name)
+    return codec.decode_any_arguments(recipe.args, [(ref.path, Retval(name=ref.name)) for ref in recipe.refs])
 
 
 def _state_of(row: DefinitionRow, draft: Draft) -> str:
