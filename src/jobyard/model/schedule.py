@@ -1,7 +1,8 @@
 """
 When a definition runs next.
 
-Rule 1: times that were missed collapse into one run.
+Rule 1: times that were missed never pile up. After a run that ends late an interval gives one more at once and counts
+from there; cron gives its next time.
 Rule 2: a schedule never gives the same time twice, whatever the clock of the machine does.
 
 A *slot* is the time that the schedule means; the due time of the job is the slot and, with `jitter`, a share of it that
