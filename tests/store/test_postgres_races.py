@@ -28,6 +28,20 @@ def bare_url():
 
 
 @pytest.fixture
+def store(store):
+    """With the worker that claims, whose id is 1."""
+    add_worker(store)
+    return store
+
+
+@pytest.fixture(autouse=True)
+def sound(bare_store):
+    """Whatever met, the store keeps what must always hold."""
+    yield
+    assert check_invariants(bare_store, now=bare_store.now(), lost_after=30, max_crashes=3) == []
+
+
+@pytest.fixture
 def waits(bare_url):
     """How many transactions of this database wait for a lock."""
     with psycopg.connect(bare_url.partition("?")[0], autocommit=True) as connection:
@@ -86,10 +100,6 @@ def meet(store, waits, row, order):
     for other in others:
         other.join(20)
     return gave["cancel"], gave["claim"], gave["finish"]
-
-
-def check(store):
-    assert list(check_invariants(store, now=store.now(), lost_after=30, max_crashes=3)) == []
 
 
 def test_two_parents_that_end_at_once_wake_their_child(store, waits):
@@ -187,21 +197,20 @@ def test_a_claim_that_meets_a_failure_gets_the_next_attempt_once_it_is_stored(st
 def test_cancel_claim_and_finish_meet(store, waits, order):
     """The job is held: no claim gets it, and its end counts whether or not it is being canceled."""
     put(store)
-    [row] = claim(store, worker=add_worker(store))
+    [row] = claim(store)
 
     canceled, claimed, finished = meet(store, waits, row, order)
 
     assert (claimed, finished) == ([], 1)
     assert canceled is (order.index("cancel") < order.index("finish"))
     assert status(store, row.id) == "succeeded"
-    check(store)
 
 
 @pytest.mark.parametrize("order", ORDERS, ids="-".join)
 def test_cancel_claim_and_the_finish_of_a_lost_worker_meet(store, waits, order):
     """The job was given back: the late end changes nothing, and the claim gets the job unless the cancel does."""
     put(store)
-    [row] = claim(store, worker=add_worker(store))
+    [row] = claim(store)
     end(store, row, Ended.DRAINED)
 
     canceled, claimed, finished = meet(store, waits, row, order)
@@ -210,7 +219,6 @@ def test_cancel_claim_and_the_finish_of_a_lost_worker_meet(store, waits, order):
     assert (canceled, finished) == (True, 0)
     assert claimed == ([row.id] if is_first else [])
     assert status(store, row.id) == ("canceling" if is_first else "canceled")
-    check(store)
 
 
 def test_a_claim_takes_no_more_than_its_limit_from_under_another(store):
