@@ -6,8 +6,9 @@ import logging
 
 import pytest
 
-from jobyard import BadArguments, UnknownJob
+from jobyard import BadArguments, MissingDependencies, UnknownJob
 from jobyard.builds import storage
+from jobyard.testing import run_now
 
 
 @pytest.fixture
@@ -125,6 +126,58 @@ def test_the_latest_successful_build_is_neither_failed_nor_skipped_nor_unfinishe
     finished(skipped=True), finished(success=False), builds.create_build("job")
 
     assert builds.get_latest_successful_build("job") == builds.get_build(latest)
+
+
+def test_a_success_that_is_retried_is_the_latest_again_when_it_succeeds(yard, builds):
+    answers = iter([1, 2, ValueError("third"), 4])
+
+    @yard.task(name="job")
+    def job() -> int:
+        if isinstance(answer := next(answers), Exception):
+            raise answer
+        return answer
+
+    definition = yard.definitions.add("job", "job", state="draft")
+    yard.definitions.add("dependant", "job", dependencies=["job"], state="draft")
+    first, second = yard.build("job"), yard.build("job")
+    run_now(yard)
+
+    def latest():
+        found = builds.get_latest_successful_build("job")
+        assert (found and found["id"]) == definition.refresh().last_build
+        return definition.last_build, definition.status
+
+    seen = [latest()]
+    second.refresh().retry()
+    seen.append(latest())
+    run_now(yard)
+    seen.append(latest())
+    second.refresh().retry()
+    run_now(yard)
+    seen.append(latest())
+    assert seen == [(second.id, "success"), (first.id, "success"), (first.id, "success"), (second.id, "success")]
+
+
+def test_of_a_success_that_is_retried_and_fails_nothing_is_left_to_depend_on(yard, builds):
+    answers = iter([1, ValueError("again")])
+
+    @yard.task(name="job")
+    def job() -> int:
+        if isinstance(answer := next(answers), Exception):
+            raise answer
+        return answer
+
+    definition = yard.definitions.add("job", "job", state="draft")
+    yard.definitions.add("dependant", "job", dependencies=["job"], state="draft")
+    only = yard.build("job")
+    run_now(yard)
+    only.refresh().retry()
+    run_now(yard)
+
+    assert builds.get_latest_successful_build("job") is None
+    assert (definition.refresh().last_build, definition.status) == (None, "failed")
+    with pytest.raises(MissingDependencies, match="job"):
+        yard.build("dependant")
 
 
 def test_the_newest_success_is_the_latest_whichever_ended_last(yard, builds):

@@ -164,6 +164,9 @@ class Control:
             self.jobs.add_attempts(
                 tx, [AttemptRow(id, row.attempt, worker, row.started_at, ended, status.value, row.error)]
             )
+        if status is Status.SUCCEEDED and row.definition is not None:
+            forget = self.jobs.recurrence.builds.forget_latest
+            tx.execute(forget, {"definition": row.definition, "job": id})
         self._start_over(tx, row, status, now)
         effect = Effect()
         self._let_go(tx, row, effect, now)

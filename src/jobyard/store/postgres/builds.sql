@@ -68,7 +68,8 @@ select c.id from main.dependencies d join main.jobs c on c.id = d.child
 where d.parent = :job and c.status < 6 order by c.id limit 1
 
 -- name: forget_latest
--- Of the definition whose latest successful build is about to be deleted, the one before it becomes that.
+-- Of the definition whose latest successful build is about to be deleted, or to run again, the one before it becomes
+-- that.
 update main.definitions set (last_build, last_build_at) = (
     select id, ended_at from main.jobs
     where definition = :definition and status = 6 and attempt > 0 and id <> :job order by id desc limit 1)
