@@ -223,7 +223,8 @@ class Workflow:
         Take a running job from whoever has it.
 
         A job of a recurrence ends with the result ``reclaimed``, and its definition, if it is active, has a new one
-        that is due now. Any other goes back to its queue. The run can no longer write to it.
+        that is due now. Any other goes back to its queue. One that is canceling is canceled in either case: its result
+        is ``killed``, and the next of a recurrence is due as after any failure. The run can no longer write to it.
 
         Raises:
             PreconditionFailed: it does not run, or was reclaimed already.

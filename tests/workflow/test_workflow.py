@@ -377,6 +377,21 @@ class TestReclaimJob:
 
         assert (running.status, next_job(yard)) == ("failed", None)
 
+    @pytest.mark.parametrize("how", ["by hand", "stale"])
+    def test_one_that_is_canceling_is_killed_and_the_next_is_due_as_after_a_failure(self, yard, clock, running, how):
+        due = running.due
+        running.cancel()
+        clock.advance(301)
+
+        if how == "stale":
+            yard.workflow.reclaim_stale()
+        else:
+            yard.workflow.reclaim_job(running)
+
+        [finish] = yard.events(kind="finish")
+        assert (running.refresh().status, finish.data["status"]) == ("canceled", "killed")
+        assert (definition(yard).failures, next_job(yard).due) == (1, due + timedelta(hours=6))
+
     def test_a_job_without_a_definition_goes_back_to_its_queue(self, yard, tasks, machine):
         job = yard.workflow.start_job(tasks.echo.enqueue(), "m1")
 

@@ -181,6 +181,8 @@ def reclaim(session: Session, /, job: int, as_json: bool) -> None:
     """
     Take a running job from whoever has it; its definition gets one that is due now.
 
+    One that is canceling ends as killed, and the next is due as after any failure.
+
     \b
     Examples:
       jobyard workflow reclaim 12
