@@ -80,6 +80,27 @@ def test_each_fault_is_named_with_its_line(yard, shop, write, text, expected):
     assert all(each.startswith(start) for each, start in zip(found, expected, strict=True)), found
 
 
+UNREADABLE = {
+    "2024-02-30": "line 4: '2024-02-30' is no timestamp",
+    "!!timestamp soon": "line 4: 'soon' is no timestamp",
+    "!!int x": "line 4: 'x' is no int",
+    "!!int ''": "line 4: '' is no int",
+    "!!float x": "line 4: 'x' is no float",
+    "!!bool maybe": "line 4: 'maybe' is no bool",
+    "1" * 5000: "line 4: '111111",
+    "[" * 400 + "]" * 400: "line 3: this is nested too deep",
+    "[" * 3000 + "]" * 3000: "line 3: this is nested too deep",
+    "\0": "line 4: control characters are not allowed",
+}
+
+
+@pytest.mark.parametrize(("given", "expected"), UNREADABLE.items(), ids=range(len(UNREADABLE)))
+def test_a_value_that_cannot_be_read_is_a_fault(yard, shop, write, given, expected):
+    [fault] = faults(yard, write(f"definitions:\n- name: a\n  kwargs:\n    value: {given}\n  task: note\n"))
+
+    assert fault.startswith(expected)
+
+
 MODULES = {
     "def (:": "SyntaxError: ",
     "1 / 0": "ZeroDivisionError: division by zero",
