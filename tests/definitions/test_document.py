@@ -54,6 +54,10 @@ FAULTS = {
     "- name: [1]\n  task: note": ["line 2: the definition has the name [1], which is no text"],
     "- {name: a, task: note}\n- {name: a, task: note}": ["line 3: the name 'a' is taken by the definition in line 2"],
     "- name: a\n  task: note\n  task: note": ["line 4: the key 'task' is there twice"],
+    "- name: a\n  task: note\n  kwargs:\n    value: {x: 1}\n    value: 2": ["line 6: the key 'value' is there twice"],
+    "- name: a\n  task: note\n  args: [[{x: 1,\n  x: 2}]]": ["line 5: the key 'x' is there twice"],
+    "- {name: a, task: note}\ndefinitions: []": ["line 3: the key 'definitions' is there twice"],
+    "- {name: a, task: note, [1]: 2}": ["line 2: a key of a definition must be a text"],
     "- name: a\n  task: note\n  dependencies: [b]": ["line 4: a: depends on 'b', which is no definition"],
     "- {name: a, task: note}\n- name: b\n  task: note\n  args: [!retval a]": ["line 5: b: !retval a, but 'a' is not"],
     "- name: a\n  task: note\n  every: soon": ["line 4: a: every='soon': give seconds"],
@@ -78,6 +82,31 @@ def test_each_fault_is_named_with_its_line(yard, shop, write, text, expected):
 
     assert len(found) == len(expected), found
     assert all(each.startswith(start) for each, start in zip(found, expected, strict=True)), found
+
+
+def test_a_key_of_its_own_goes_before_one_that_is_merged(yard, shop, write):
+    path = write("""
+        definitions:
+          - &base
+            name: a
+            task: note
+            kwargs: &more {value: 1}
+            title: Both
+          - <<: *base
+            name: b
+            kwargs: {<<: *more, value: 2}
+          - {name: c, <<: *base}
+        """)
+
+    assert yard.definitions.load(path).added == ["a", "b", "c"]
+    assert [each.kwargs for each in yard.definitions.list()] == [{"value": 1}, {"value": 2}, {"value": 1}]
+    assert {each.title for each in yard.definitions.list()} == {"Both"}
+
+
+def test_what_cannot_be_merged_hides_no_other_fault(yard, shop, write):
+    found = faults(yard, write("definitions:\n- {name: a, task: note, <<: 5}\n- {name: b, task: nope}"))
+
+    assert [each.split(":")[0] for each in found] == ["line 2", "line 3"]
 
 
 UNREADABLE = {

@@ -24,6 +24,7 @@ __all__ = ["Document", "dump", "read", "value"]
 
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXT = "tag:yaml.org,2002:str"
+_MERGE = "tag:yaml.org,2002:merge"
 _SafeDumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -70,11 +71,13 @@ def read(text: str) -> Document:
     with _collector_off():
         try:
             loader = _Loader(text)
-            for node in _listed(loader.get_single_node(), document):
+            root = loader.get_single_node()
+            _find_twin_keys(root, document)
+            for node in _listed(root, document):
                 _read_entry(loader, node, document)
         except (yaml.YAMLError, RecursionError) as error:
             document.faults.append(_fault_of(error, _line_of(error, text)))
-    _find_twins(document)
+    _find_twin_names(document)
     return document
 
 
@@ -121,12 +124,15 @@ def _read_entry(loader: Any, node: yaml.Node, document: Document) -> None:
     if not isinstance(node, yaml.MappingNode):
         document.faults.append(Fault(_line(node), "a definition must be a mapping with the keys 'name' and 'task'"))
         return
-    loader.flatten_mapping(node)
-    entry = Entry("", {}, _line(node))
     faults = len(document.faults)
-    for key, value in node.value:
+    try:
+        loader.flatten_mapping(node)
+    except yaml.YAMLError as error:
+        document.faults.append(_fault_of(error))
+    entry = Entry("", {}, _line(node))
+    for key, value in {key.value: (key, value) for key, value in _pairs(node, document)}.values():
         try:
-            _read_key(loader, key, value, entry, document)
+            _read_key(loader, key, value, entry)
         except (yaml.YAMLError, RecursionError) as error:
             document.faults.append(_fault_of(error, _line(key)))
     name = entry.values.pop("name", None)
@@ -138,17 +144,49 @@ def _read_entry(loader: Any, node: yaml.Node, document: Document) -> None:
         document.faults.append(Fault(entry.at("name"), f"the definition {what}"))
 
 
-def _read_key(loader: Any, key: yaml.Node, value: yaml.Node, entry: Entry, document: Document) -> None:
+def _pairs(node: yaml.MappingNode, document: Document) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+    """Keys and values; those that are merged into it come before its own."""
+    for key, value in node.value:
+        if isinstance(key, yaml.ScalarNode):
+            yield key, value
+        else:
+            document.faults.append(Fault(_line(key), "a key of a definition must be a text"))
+
+
+def _read_key(loader: Any, key: yaml.Node, value: yaml.Node, entry: Entry) -> None:
     word = str(key.value)
-    if word in entry.lines:
-        document.faults.append(Fault(_line(key), f"the key {word!r} is there twice"))
-        return
-    entry.lines[word] = key.start_mark.line + 1
+    entry.lines[word] = _line(key)
     is_text = type(value) is yaml.ScalarNode and value.tag == _TEXT
     entry.values[word] = value.value if is_text else loader.construct_object(value, deep=True)
 
 
-def _find_twins(document: Document) -> None:
+def _find_twin_keys(root: yaml.Node | None, document: Document) -> None:
+    """Must come before anything is merged: what a mapping has besides `<<` may well be in what it merges."""
+    left, seen = [root], set()
+    while left:
+        node = left.pop()
+        if not isinstance(node, yaml.CollectionNode) or id(node) in seen:  # an alias is the node itself
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            _find_twins_of(node, document)
+            left += [value for _, value in node.value]
+        else:
+            left += node.value
+
+
+def _find_twins_of(node: yaml.MappingNode, document: Document) -> None:
+    words: set[tuple[str, str]] = set()
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
+            continue
+        word = key.tag, key.value
+        if word in words:
+            document.faults.append(Fault(_line(key), f"the key {key.value!r} is there twice"))
+        words.add(word)
+
+
+def _find_twin_names(document: Document) -> None:
     lines: dict[str, int | None] = {}
     for entry in document.entries:
         if entry.name in lines:
