@@ -6,6 +6,7 @@ import io
 from datetime import timedelta
 
 import pytest
+from tests.store import acts
 from tests.workflow.definitions import HOUR, define, definition, enter, log_of, state
 
 from jobyard import BadArguments, Job, PreconditionFailed, UnknownDefinition, UnknownJob, UnknownMachine, Yard
@@ -361,6 +362,17 @@ class TestReclaimJob:
         [finish] = yard.events(kind="finish")
         [reclaim] = yard.events(kind="reclaim")
         assert (finish.data["status"], reclaim.user, reclaim.machine) == ("reclaimed", "ann", "m1")
+
+    def test_a_build_by_hand_goes_back_as_if_it_had_never_been_taken(self, yard, running):
+        build = yard.build("git")
+        held = yard.workflow.start_job(build, "m1")
+        yard.workflow.update_heartbeat(held, "last words")
+
+        yard.workflow.reclaim_job(held)
+
+        row = acts.row(yard.store, build.id)
+        assert (build.refresh().status, row.machine, row.heartbeat, row.logtail) == ("queued", None, None, None)
+        assert (build.started_at, build.attempt) == (None, 1)
 
     def test_it_counts_as_a_failure_but_not_for_the_limit(self, yard, clock, running):
         job = running

@@ -170,7 +170,8 @@ update jobs set
     attempt = json_extract(r.value, '$[5]'), failures = json_extract(r.value, '$[6]'),
     crashes = json_extract(r.value, '$[7]'), error = json_extract(r.value, '$[8]'),
     task = json_extract(r.value, '$[9]'), options = json_extract(r.value, '$[10]'),
-    epoch = jobs.epoch + 1, worker = null, exec_at = null
+    epoch = jobs.epoch + 1, worker = null, started_at = null, exec_at = null,
+    machine = null, heartbeat = null, logtail = null
 from json_each(:rows) as r
 where jobs.id = json_extract(r.value, '$[0]') and jobs.epoch = json_extract(r.value, '$[1]') and jobs.status = 4
 returning jobs.id
