@@ -242,14 +242,34 @@ def test_builds_that_workers_run_are_builds_like_all_others(yard, builds):
     assert builds.get_latest_successful_build("high") == build
 
 
-def test_start_and_finish_are_in_the_audit_trail(yard, builds):
+def test_what_is_done_by_hand_is_in_the_audit_trail(yard, builds):
     id = builds.create_build("job")
     builds.start_build(id)
     builds.finish_build(id)
 
     assert [(event.kind, event.definition, event.user) for event in reversed(yard.events(job=id))] == [
-        ("start", "job", None),
+        ("request", "job", "ann"),
+        ("start", "job", "ann"),
         ("finish", "job", "ann"),
+    ]
+
+
+def test_a_start_by_a_worker_has_no_user(yard, builds):
+    yard.task(name="job")(lambda: None)
+    id = builds.create_build("job")
+    yard.job(id).resume()
+    run_now(yard)
+
+    assert [event.user for event in yard.events(job=id, kind="start")] == [None]
+
+
+def test_new_builds_of_dependencies_are_in_the_audit_trail_too(yard, builds):
+    id = builds.create_build("report", build_config={"dependency_builds": {"extract": None}})
+    new = builds.get_build(id)["config"]["dependency_builds"]["extract"]
+
+    assert [(event.job, event.definition, event.user) for event in yard.events(kind="request")] == [
+        (id, "report", "ann"),
+        (new, "extract", "ann"),
     ]
 
 

@@ -235,6 +235,17 @@ def test_every_action_is_an_event_with_its_user(yard, tasks):
     assert {event.user for event in events} == {"ann"}
 
 
+def test_a_priority_that_is_so_already_is_no_event(yard, tasks):
+    one = tasks.echo.enqueue()
+    two = yard.enqueue(tasks.echo.op(1), tasks.echo.using(priority=3).op(2))
+    for job in (one, one, two, two):
+        assert job.change_priority(5)[0]
+    two.change_priority(4)
+
+    events = [(event.job, event.data["old"], event.data["new"]) for event in reversed(yard.events(kind="priority"))]
+    assert events == [(one.id, 0, 5), (two.id, 0, 5), (two.id, 5, 4)]
+
+
 @pytest.mark.parametrize("before", list(Status))
 @pytest.mark.parametrize("status", ["succeeded", "failed", "skipped", "canceled"])
 def test_mark_unfinished_ops_ends_a_stored_job_by_the_table(yard, job_in, before, status):

@@ -166,13 +166,28 @@ def test_every_change_is_an_event(yard):
     assert {(event.user, event.data["queue"]) for event in events} == {("ann", "a")}
 
 
-def test_the_event_of_changed_options_has_their_values(yard):
+def test_what_changes_nothing_is_no_event(yard):
+    for _ in range(2):
+        yard.queues.pause("a"), yard.queues.drain("a")
+        yard.queue("a", priority=3)
+    for _ in range(2):
+        yard.queues.resume("a")
+    yard.queues.resume("b")
+
+    assert [event.kind for event in reversed(yard.events())] == ["pause", "drain", "change", "resume"]
+
+
+def test_the_event_of_changed_options_has_their_values_before_and_after(yard):
     yard.queue("a", priority=3, retry=2, timeout="5m", aging=None)
+    yard.queue("a", priority=4, retry=2, timeout=None)
 
-    [event] = yard.events()
+    second, first = (event.data for event in yard.events())
 
-    assert (event.data["priority"], event.data["timeout"], event.data["aging"]) == (3, 300, None)
-    assert event.data["retry"]["attempts"] == 2
+    assert (first["old"], first["new"]["priority"], first["new"]["timeout"]) == (
+        {"priority": None, "retry": None, "timeout": None}, 3, 300,
+    )  # fmt: skip
+    assert first["new"]["retry"]["attempts"] == 2
+    assert (second["old"], second["new"]) == ({"priority": 3, "timeout": 300}, {"priority": 4, "timeout": None})
 
 
 @pytest.fixture

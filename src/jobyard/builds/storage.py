@@ -209,7 +209,7 @@ class Storage:
             InvalidTransition: it runs or has ended, or one that it depends on has not succeeded.
         """
         with self._store.transaction() as tx:
-            self._store.builds.start(tx, given.number(build_id), self._store.now())
+            self._store.builds.start(tx, given.number(build_id), self._settings.user, self._store.now())
         self._store.driver.notify(everywhere=True)
 
     def finish_build(

@@ -118,8 +118,8 @@ class Store:
     def builds(self) -> Builds:
         from jobyard.store.builds import Builds
 
-        dialect = self.driver.dialect
-        return Builds(statements(dialect, "builds"), dialect, self.jobs, self.definitions, self.queues, self.records)
+        dialect, sql = self.driver.dialect, statements(self.driver.dialect, "builds")
+        return Builds(sql, dialect, self.jobs, self.definitions, self.queues, self.records, self.events)
 
     @cached_property
     def cleanups(self) -> Cleanups:

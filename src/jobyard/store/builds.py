@@ -23,6 +23,7 @@ from jobyard.model.rows import JobRow
 from jobyard.model.states import CODES, FINAL, HELD, STATUSES, Status, check_transition
 from jobyard.store.definitions import Definitions
 from jobyard.store.driver import Transaction
+from jobyard.store.events import Events
 from jobyard.store.filters import Where
 from jobyard.store.jobs import LARGEST, Jobs, as_read, json_text
 from jobyard.store.plans import run
@@ -90,7 +91,14 @@ class Builds:
     """Reads and writes builds within a transaction."""
 
     def __init__(
-        self, sql: Statements, dialect: str, jobs: Jobs, definitions: Definitions, queues: Queues, records: Records
+        self,
+        sql: Statements,
+        dialect: str,
+        jobs: Jobs,
+        definitions: Definitions,
+        queues: Queues,
+        records: Records,
+        events: Events,
     ) -> None:
         self.sql = sql
         self._dialect = dialect
@@ -98,6 +106,7 @@ class Builds:
         self._definitions = definitions
         self._queues = queues
         self._records = records
+        self._events = events
 
     def create(
         self, tx: Transaction, build: NewBuild, plain: Callable[[str, DefinitionRow | None], NewBuild], now: int
@@ -127,6 +136,8 @@ class Builds:
         self._hold_back(tx, stored.row)
         pins = json_text(builds) if builds else None
         tx.execute_many(self.sql.add, [(stored.row.id, build.recipe, build.config, pins, build.cleanup)])
+        job = build.job
+        self._events.add(tx, "request", now, user=job.requester, job=stored.row.id, definition=job.definition)
         return stored.row
 
     def new_of(self, tx: Transaction, name: str) -> DefinitionRow | None:
@@ -166,7 +177,7 @@ class Builds:
         sql = f"select * from main.jobs{where} order by {order}"  # noqa: S608 - names of ours
         return [JobRow(*row) for row in tx.fetch(where.limited(sql, filter.limit), where.params)]
 
-    def start(self, tx: Transaction, id: int, now: int) -> JobRow:
+    def start(self, tx: Transaction, id: int, user: str | None, now: int) -> JobRow:
         """
         Start a build for the caller.
 
@@ -179,7 +190,7 @@ class Builds:
         self._check_parents(tx, row)
         _begin(row, now)
         self._jobs.change(tx, row)
-        missing = run(self._jobs.recurrence.started([row], now), tx).get(id)
+        missing = run(self._jobs.recurrence.started([row], now, user), tx).get(id)
         if missing:
             msg = f"build {id} cannot be started: there is no successful build of {', '.join(missing)}"
             raise MissingDependencies(msg)
@@ -209,7 +220,7 @@ class Builds:
             msg = f"build {id} is {before} and cannot be finished again"
             raise InvalidTransition(msg)
         if before not in HELD:
-            row = self.start(tx, id, now)
+            row = self.start(tx, id, user, now)
         elif _is_elsewhere(row):
             msg = f"build {id} is {before} elsewhere: whoever runs it finishes it"
             raise InvalidTransition(msg)

@@ -80,6 +80,9 @@ class Control:
         first = row.cursor + (status is Status.RUNNING)
         if first >= row.op_count:
             return False, f"job {id} has no op that has not begun", Effect()
+        said = f"the priority of the pending ops of job {id} is now {priority}"
+        if {op.priority for op in ops[first:]} == {priority} or (not ops and row.priority == priority):
+            return True, said, Effect()
         for op in ops[first:]:
             op.priority = priority
             self.jobs.change_op(tx, op)
@@ -87,7 +90,7 @@ class Control:
         self._event(tx, "priority", row, user, now, {"old": row.priority, "new": priority})
         self._rerank(tx, row, priority=new)
         self.jobs.change(tx, row)
-        return True, f"the priority of the pending ops of job {id} is now {priority}", Effect(ready=True)
+        return True, said, Effect(ready=True)
 
     def suspend(self, tx: Transaction, id: int, user: str | None, now: int) -> Effect:
         row = as_read(self.jobs.lock(tx, id), now)

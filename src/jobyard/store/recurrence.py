@@ -97,7 +97,7 @@ class Recurrence:
         self._machine_of: dict[int, str] = {}
         """By worker; neither is ever another's."""
 
-    def started(self, rows: Sequence[JobRow], now: int) -> Plan[dict[int, list[str]]]:
+    def started(self, rows: Sequence[JobRow], now: int, user: str | None = None) -> Plan[dict[int, list[str]]]:
         """
         Jobs of definitions begin: note it, take the newest results of their dependencies, and make the next one of
         those whose runs may overlap.
@@ -105,7 +105,7 @@ class Recurrence:
         Returns:
             The dependencies without a successful build, by job; it must not run.
         """
-        yield Batch(self._events.add_starts, [(now, _text([row.id for row in rows]))])
+        yield Batch(self._events.add_starts, [(now, user, _text([row.id for row in rows]))])
         missing: dict[int, list[str]] = {}
         for row in rows:
             if row.options and (options := options_of(row.options)).dependencies:

@@ -86,8 +86,9 @@ class QueueList:
         checks.name(name, "queue")
         now = self._store.now()
         with self._store.transaction() as tx:
-            self._store.queues.change(tx, name, **state)
-            self._store.events.add(tx, kind, now, user=self._user(), data={"queue": name})
+            before = self._store.queues.get(tx, name)
+            if self._store.queues.change(tx, name, **state) != before:
+                self._store.events.add(tx, kind, now, user=self._user(), data={"queue": name})
         return self.get(name)
 
 
@@ -109,7 +110,9 @@ def set_options(store: Store, name: str, given: Mapping[str, Any], user: str | N
         before = store.queues.get(tx, name)
         after = store.queues.change(tx, name, **changes)
         if after != before:
-            data = {"queue": name, **changes}
+            changed = [option for option in changes if getattr(before, option) != getattr(after, option)]
+            old, new = ({option: getattr(queue, option) for option in changed} for queue in (before, after))
+            data = {"queue": name, "old": old, "new": new}
             store.events.add(tx, "change", store.now(), user=user, data=data)
     if after.aging != before.aging:
         _rerank(store, name, before.aging, after.aging)
