@@ -15,10 +15,11 @@ class Proxy:
     """
     Forwards connections to a local port, from the port `at`; 0 for any.
 
-    `delay` holds each message up, one way, in seconds; `swallow` takes packets and passes none on; `cut_at` breaks the
-    next connection whose server sends these bytes, which do not arrive; `close_at` breaks all of them where this is
-    found, and lets nobody in again; `drop` loses what the server sends with these bytes in it, and `dropped` counts
-    that; `swap` has bytes of the server's and what arrives for them.
+    `delay` holds each message up, one way, in seconds; `swallow` takes packets and passes none on, as `freeze` does for
+    the connections that are open when it is called; `cut_at` breaks the next connection whose server sends these bytes,
+    which do not arrive; `close_at` breaks all of them where this is found, and lets nobody in again; `drop` loses what
+    the server sends with these bytes in it, and `dropped` counts that; `swap` has bytes of the server's and what
+    arrives for them.
     """
 
     def __init__(self, port: int, at: int = 0) -> None:
@@ -29,6 +30,7 @@ class Proxy:
         self.drop: bytes | None = None
         self.dropped = 0
         self.swap = b"", b""
+        self._frozen: set[socket.socket] = set()
         self._target = port
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", at))
@@ -38,6 +40,9 @@ class Proxy:
     def close(self) -> None:
         for each in [self._listener, *self._sockets]:
             _shut(each)
+
+    def freeze(self) -> None:
+        self._frozen.update(self._sockets)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -55,7 +60,7 @@ class Proxy:
             while data := source.recv(1 << 16):
                 if self.delay:
                     time.sleep(self.delay)
-                if self.swallow:
+                if self.swallow or source in self._frozen:
                     continue
                 if source is server and self._is_lost(data):
                     continue

@@ -120,6 +120,16 @@ class TestProxied:
         assert site.lines("runs") == ["1", "2", "3"]
         site.check()
 
+    @pytest.mark.soak
+    def test_a_worker_whose_connections_went_silent_goes_on(self, site, far_url, proxy):
+        site.worker(url=far_url, poll=60, heartbeat=5, lost_after=60)
+        assert site.tasks["note"].enqueue(1).wait(20).result == 1
+        eventually(lambda: idle(site))
+        proxy.freeze()
+
+        assert site.tasks["note"].enqueue(2).wait(17).result == 2
+        site.check()
+
     def test_a_worker_outlives_a_commit_of_which_it_never_hears(self, site, url, far_url, proxy):
         worker = site.worker(url=far_url, busy_timeout=0.5)
         proxy.close_at = TURN_COMMITTED

@@ -164,16 +164,45 @@ class TestLostReplies:
 
 class TestSilence:
     def test_packets_that_are_swallowed_are_noticed(self, far, proxy):
-        put(far)
-        proxy.swallow = True
-        began = time.monotonic()
+        """On all connections at the same time, although nobody can be asked about them."""
+        began, lost = [], []
 
-        with pytest.raises(StoreUnavailable):
-            put(far)
+        def swallow():
+            proxy.swallow = True
+            began.append(time.monotonic())
 
-        assert time.monotonic() - began < 15
+        opened, silent = threading.Barrier(3), threading.Barrier(3, swallow)
+
+        def ask():
+            with far.read() as tx:
+                tx.fetch("select 1")
+                opened.wait(10)
+            silent.wait(10)
+            with pytest.raises(StoreUnavailable):
+                put(far)
+            lost.append(time.monotonic())
+
+        asking = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in asking:
+            thread.start()
+        for thread in asking:
+            thread.join(40)
+
+        assert len(lost) == 3
+        assert max(lost) - began[0] < 15
         proxy.swallow = False
         assert len(put(far)) == 1
+
+    def test_a_listener_whose_connection_went_silent_has_another(self, far, proxy):
+        heard = []
+        forget = far.driver.listen(lambda: heard.append(True))
+        eventually(lambda: heard)
+        heard.clear()
+
+        proxy.freeze()
+
+        eventually(lambda: heard, timeout=15)
+        forget()
 
     def test_a_long_wait_for_a_lock_is_no_silence(self, url, clock, store):
         [id] = put(store)

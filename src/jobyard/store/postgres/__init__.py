@@ -264,8 +264,8 @@ class PostgresDriver:
 
     def _start(self) -> None:
         self._pid = os.getpid()
-        self._watch = Watch(lambda: self._target.connect(_PROBE), direct=self._target.prepare)
         self._pool = Pool(self._connect, self._location, size=self._size, timeout=self._target.busy_timeout)
+        self._watch = Watch(lambda: self._target.connect(_PROBE), self._pool.close, direct=self._target.prepare)
         self._name = secrets.token_hex(8)
         self._marking = threading.Lock()
         self._marked: dict[tuple[Heed, str], float] = {}

@@ -24,8 +24,11 @@ from jobyard.store.postgres.watch import Watch
 __all__ = ["Listener"]
 
 _log = logging.getLogger("jobyard.store")
-_PING = 10.0
-"""Seconds of silence after which the server is asked whether it is still there."""
+_PING = 2.5
+"""
+Seconds of silence after which the server is asked whether it is still there. With those of `Watch`, a connection that
+went silent is given up within 15 s.
+"""
 
 
 class Listener:
