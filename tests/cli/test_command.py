@@ -59,6 +59,26 @@ def test_every_setting_is_an_option_with_its_sentence():
     assert all(SETTINGS[name].metadata["doc"] in options[name].help for name in SETTINGS)
 
 
+WITHOUT_USER = {
+    *("job list", "job log", "job show", "job stack", "job wait", "job watch", "job why"),
+    *("queue list", "task check", "task list", "machine list", "machine show", "worker list"),
+    *("definition check", "definition dump", "definition graph", "definition list", "definition log"),
+    *("definition show", "db roles", "db status", "doctor", "config check", "completion", "demo"),
+}
+"""These change nothing of anybody's; the demo has a file of its own."""
+
+
+def test_every_command_that_changes_something_takes_its_user():
+    leaves = {" ".join(path): command for path, command in COMMANDS if not isinstance(command, click.Group)}
+    leaves["worker"] = dict(COMMANDS)[("worker",)]
+    with_user = {words for words, command in leaves.items() if "user" in {param.name for param in command.params}}
+
+    assert with_user.isdisjoint(WITHOUT_USER)
+    assert with_user | WITHOUT_USER == set(leaves)
+    for words in with_user:
+        assert "--user NAME" in run(*words.split(), "--help").output
+
+
 def test_help_needs_no_terminal_library():
     """`rich` and the database cost more than all the rest of a start."""
     code = (

@@ -167,6 +167,17 @@ def test_states_and_requests(shop):
     assert shop.done("definition", "delete", "report") == "definition report deleted\n"
 
 
+def test_the_user_of_a_run_is_its_requester(jobyard, write):
+    file = write("definitions: [{name: r, task: add, args: [1, 2]}]")
+    jobyard.done("definition", "load", file, "--user", "ann", app=True)
+    jobyard.done("run", "r", "--here", "--user", "bob", app=True)
+
+    assert [job["requester"] for job in jobyard.data("job", "list")] == ["bob"]
+    events = [(event["kind"], event["user"]) for event in jobyard.data("event", "list", "--limit", "0")]
+    assert ("request", "bob") in events
+    assert ("create", "ann") in events
+
+
 def test_the_log_of_the_newest_run(jobyard, write):
     jobyard.done("definition", "load", write("definitions: [{name: r, task: report, args: [2]}]"), app=True)
     assert "has no results" in jobyard("definition", "log", "r").stderr

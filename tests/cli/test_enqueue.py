@@ -51,6 +51,13 @@ def test_a_job_that_exists_is_given_instead(jobyard, unique):
     assert result.stderr == "job 1 existed already: it is queued\n"
 
 
+def test_the_user_is_the_requester_unless_another_is_named(jobyard):
+    for options in (["--user", "ann"], ["--user", "ann", "--requester", "bob"], []):
+        jobyard.enqueue("add", "--arg", "1", *options)
+
+    assert [job["requester"] for job in jobyard.data("job", "list")] == [None, "bob", "ann"]
+
+
 def test_waiting_has_an_end_here_too(jobyard):
     result = jobyard("enqueue", "add", "--arg", "1", "--wait", "--timeout", "0.05", app=True)
 

@@ -7,13 +7,15 @@ from dataclasses import asdict
 import click
 
 from jobyard.cli import format, output
-from jobyard.cli.command import Noun, json_option
+from jobyard.cli.command import Noun, json_option, setting_options
 from jobyard.cli.failure import FAILED, Failure
 from jobyard.cli.session import Session, pass_session
 from jobyard.store import migrate, open_store
 from jobyard.store.copy import copy
 
 __all__ = ["command"]
+
+_user = setting_options(("user",))
 
 
 @click.command(cls=Noun, name="db")
@@ -30,6 +32,7 @@ def command() -> None:
 
 @command.command("upgrade")
 @click.option("--print", "only_print", is_flag=True, help="Print the SQL instead of running it.")
+@_user
 @pass_session
 def upgrade(session: Session, /, only_print: bool) -> None:
     """
@@ -83,6 +86,7 @@ def _verdict(found: migrate.SchemaStatus) -> str:
 
 @command.command("copy")
 @click.option("--to", "to", metavar="URL", required=True, help="The empty store to copy into; it gets its tables.")
+@_user
 @pass_session
 def copy_command(session: Session, /, to: str) -> None:
     """
@@ -125,6 +129,7 @@ def roles(session: Session, /, only_print: bool) -> None:
 
 @command.command("uninstall")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@_user
 @pass_session
 def uninstall(session: Session, /, yes: bool) -> None:
     """

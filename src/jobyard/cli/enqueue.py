@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobyard.cli import output
-from jobyard.cli.command import Command, json_option
+from jobyard.cli.command import Command, json_option, setting_options
 from jobyard.cli.data import job_data
 from jobyard.cli.failure import FAILED
 from jobyard.cli.names import QUEUES, TASKS
@@ -44,11 +44,12 @@ _UNIQUE = "\0"
 )  # fmt: skip
 @click.option("--token", metavar="TEXT", help="A repeat with the same token gives the first job.")
 @click.option("--title", metavar="TEXT", help="What people see in place of the task's name.")
-@click.option("--requester", metavar="NAME", help="Who asks for it.")
+@click.option("--requester", metavar="NAME", help="Who asks for it; by default --user, if that is given.")
 @click.option("--tag", "tags", multiple=True, metavar="NAME", help="A tag; may be repeated.")
 @click.option("--expires", type=duration, metavar="DURATION", help="Cancel it if it has not begun by then.")
 @click.option("--wait", is_flag=True, help="Wait for its end and print its result; 1 unless it succeeded.")
 @click.option("--timeout", type=duration, metavar="DURATION", help="How long --wait waits.")
+@setting_options(("user",))
 @json_option
 @pass_session
 def command(
@@ -60,6 +61,7 @@ def command(
     as_json: bool,
     wait: bool,
     timeout: float | None,
+    requester: str | None,
     **options: Any,
 ) -> None:
     """
@@ -75,7 +77,8 @@ def command(
     """
     found = session.app(may_be_new=True).tasks.get(task)
     positional, named = from_json(found.signature, args, dict(kwargs))
-    job: Job[Any] = found.using(**_options(**options)).enqueue(*positional, **named)
+    requester = requester or session.given.get("user")
+    job: Job[Any] = found.using(requester=requester, **_options(**options)).enqueue(*positional, **named)
     if job.existing:
         output.warn(f"job {job.id} existed already: it is {job.status}")
     if wait:

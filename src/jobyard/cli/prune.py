@@ -12,7 +12,7 @@ __all__ = ["command"]
 
 
 @click.command("prune", cls=Command)
-@setting_options(("keep", "keep_failed"))
+@setting_options(("keep", "keep_failed", "user"))
 @click.option("--dry-run", is_flag=True, help="Only say how much it would be.")
 @json_option
 @pass_session

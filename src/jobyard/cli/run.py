@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jobyard.cli import output
-from jobyard.cli.command import Command, json_option
+from jobyard.cli.command import Command, json_option, setting_options
 from jobyard.cli.data import job_data
 from jobyard.cli.definition.actions import build_all, build_options
 from jobyard.cli.failure import FAILED
@@ -29,6 +29,7 @@ __all__ = ["command"]
 @build_options
 @click.option("--here", is_flag=True, help="Run what is ready in this process too; needs --app.")
 @click.option("--timeout", type=duration, metavar="DURATION", help="How long to wait.")
+@setting_options(("user",))
 @json_option
 @pass_session
 def command(

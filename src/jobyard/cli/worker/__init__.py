@@ -14,7 +14,7 @@ __all__ = ["command"]
 _SETTINGS = (
     *("queues", "concurrency", "processes", "poll", "heartbeat", "lost_after", "shutdown_grace", "cancel_grace"),
     *("max_crashes", "max_log", "log_level", "mask", "max_payload", "keep", "keep_failed", "reclaim_after"),
-    *("failure_limit", "aging"),
+    *("failure_limit", "aging", "user"),
 )
 
 
