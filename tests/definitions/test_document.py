@@ -60,13 +60,41 @@ FAULTS = {
     "- {name: a, task: note, [1]: 2}": ["line 2: a key of a definition must be a text"],
     "- name: a\n  task: note\n  dependencies: [b]": ["line 4: a: depends on 'b', which is no definition"],
     "- {name: a, task: note}\n- name: b\n  task: note\n  args: [!retval a]": ["line 5: b: !retval a, but 'a' is not"],
+    "- {name: a, task: note}\n- name: b\n  task: note\n  args: []\n  kwargs: {value: !retval a}": [
+        "line 6: b: !retval a, but 'a' is not",
+    ],
     "- name: a\n  task: note\n  every: soon": ["line 4: a: every='soon': give seconds"],
     "- name: a\n  task: note\n  cron: '* *'": ["line 4: a: cron='* *': this is no cron expression"],
     "- {name: a, task: note, every: 1h, cron: '* * * * *'}": ["line 2: a: every and cron: a schedule has one of them"],
     "- {name: a, task: note, timezone: Europe/Berlin}": ["line 2: a: timezone: only cron looks at it"],
+    "- name: a\n  task: note\n  timezone: Europe/Berlin": ["line 4: a: timezone: only cron looks at it"],
+    "- name: a\n  task: note\n  cron: x\n  timezone: Europe/Berlin": [
+        "line 4: a: cron='x': this is no cron expression"
+    ],
     "- {name: a, task: note, overlap: maybe}": ["line 2: a: overlap='maybe': give 'allow', or 'skip'"],
     "- {name: a, task: note, state: retired}": ["line 2: a: state='retired': a definition begins as"],
     "- name: a\n  task: since\n  kwargs: {day: 2024-01-01, count: many}": ["line 4: a: since: parameter 'count'"],
+    "- name: a\n  task: since\n  args: [2024-01-01]\n  kwargs: {count: many}": ["line 5: a: since: parameter 'count'"],
+    "- name: a\n  task: since\n  args: [soon]\n  kwargs: {count: many}": [
+        "line 4: a: since: parameter 'day'",
+        "line 5: a: since: parameter 'count'",
+    ],
+    "- name: a\n  task: since\n  args: [1, 2, 3]\n  kwargs: {day: 1, colour: red}": [
+        "line 4: a: since: takes at most 1 arguments by position (day), got 3",
+        "line 5: a: since: parameter 'day' is given twice",
+        "line 5: a: since: there is no parameter 'colour'",
+    ],
+    "- name: a\n  task: total\n  args: [1, x, 2, y]": ["line 4: a: total: parameter", "line 4: a: total: parameter"],
+    "- name: a\n  task: note\n  args: 5\n  kwargs: [1]": ["line 4: a: args=5: give a", "line 5: a: kwargs=[1]: give a"],
+    "- name: a\n  task: note\n  args: abc": ["line 4: a: args='abc': give a list"],
+    "- task: nope\n  colour: red\n  dependencies: [zzz]": [
+        "line 2: the definition has no name",
+        "line 2: a definition without a name: no task 'nope' is registered here",
+        "line 3: a definition without a name: unknown key 'colour'",
+        "line 4: a definition without a name: depends on 'zzz', which is no definition",
+    ],
+    "- {task: note}\n- {task: note}": ["line 2: the definition has no name", "line 3: the definition has no name"],
+    "- name: 2024-02-30\n  task: note": ["line 2: '2024-02-30' is no timestamp"],
     "- {name: a, task: since}": ["line 2: a: since: parameter 'day' is missing"],
     "- {name: since, task: since}": ["line 2: since: parameter 'day' is missing"],
     "- {name: a, function: nowhere.at.all:f}": ["line 2: a: 'nowhere.at.all:f' cannot be imported"],
@@ -380,12 +408,19 @@ def test_the_same_in_python_names_what_is_wrong(yard, shop):
         add("a", "note", dependencies=["zzz"])
     with pytest.raises(BadArguments, match="not among its dependencies"):
         add("a", "note", [retval("b")])
+    for args in (5, "abc", b"abc", {"value": 1}, {1}):
+        with pytest.raises(BadArguments, match=r"a: args=.*: give a list"):
+            add("a", "note", args)
+    for kwargs in (5, "abc", [1], {1: 2}):
+        with pytest.raises(BadArguments, match=r"a: kwargs=.*: give a mapping"):
+            add("a", "note", kwargs=kwargs)
     with pytest.raises(BadArguments, match="'count'"):
         add("a", "since", [date(2024, 1, 1)], {"count": "many"})
     add("a", "note")
     with pytest.raises(BadArguments, match="a: says neither task nor function"):
         yard.definitions.change("a", task=None)
     add("b", "note", dependencies=["a"])
+    assert add("c", "total", range(3)).args == (0, 1, 2)
     with pytest.raises(DependencyCycle, match="a -> b -> a"):
         yard.definitions.change("a", dependencies=["b"])
     with pytest.raises(UnknownDefinition):

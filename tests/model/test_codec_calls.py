@@ -102,6 +102,12 @@ def test_arguments_are_stored_as_the_caller_gave_them(
         (THUMBNAIL, ("a",), {"with": 1}, "thumbnail: there is no parameter 'with' (known by name: path, width)"),
         (THUMBNAIL, ("a",), {"path": "b"}, "thumbnail: parameter 'path' is given twice, by position and by name"),
         (THUMBNAIL, ("a", 1, 2), {}, "thumbnail: takes at most 2 arguments by position (path, width), got 3"),
+        (
+            THUMBNAIL,
+            (),
+            {"x": 1},
+            "thumbnail: there is no parameter 'x' (known by name: path, width); parameter 'path' is missing",
+        ),
         (WIDE, (1,), {}, "wide: parameter 'b' is missing"),
         (WIDE, (), {"a": 1.0, "b": 2}, "wide: parameter 'a' is missing"),
         (WIDE, (1, 2, 3), {}, "wide: parameter 'rest': expected str, got 3 (int)"),

@@ -98,7 +98,7 @@ class Definitions:
         if not isinstance(name, str) or not name:
             msg = f"name={name!r}: give a text"
             raise BadArguments(msg)
-        values = {"task": task, "args": list(args), "kwargs": dict(kwargs or {}), **keys}
+        values = {"task": task, "args": args, "kwargs": kwargs, **keys}
         self._put_one(Entry(name, values), user)
         return self.get(name)
 

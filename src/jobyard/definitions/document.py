@@ -124,7 +124,6 @@ def _read_entry(loader: Any, node: yaml.Node, document: Document) -> None:
     if not isinstance(node, yaml.MappingNode):
         document.faults.append(Fault(_line(node), "a definition must be a mapping with the keys 'name' and 'task'"))
         return
-    faults = len(document.faults)
     try:
         loader.flatten_mapping(node)
     except yaml.YAMLError as error:
@@ -135,13 +134,14 @@ def _read_entry(loader: Any, node: yaml.Node, document: Document) -> None:
             _read_key(loader, key, value, entry)
         except (yaml.YAMLError, RecursionError) as error:
             document.faults.append(_fault_of(error, _line(key)))
+    is_known = "name" in entry.lines and "name" not in entry.values  # it cannot be read, which is told already
     name = entry.values.pop("name", None)
     if isinstance(name, str) and name:
         entry.name = name
-        document.entries.append(entry)
-    elif len(document.faults) == faults or "name" in entry.lines:
+    elif not is_known:
         what = "has no name" if name is None else f"has the name {name!r}, which is no text"
         document.faults.append(Fault(entry.at("name"), f"the definition {what}"))
+    document.entries.append(entry)
 
 
 def _pairs(node: yaml.MappingNode, document: Document) -> Iterator[tuple[yaml.Node, yaml.Node]]:
@@ -189,6 +189,8 @@ def _find_twins_of(node: yaml.MappingNode, document: Document) -> None:
 def _find_twin_names(document: Document) -> None:
     lines: dict[str, int | None] = {}
     for entry in document.entries:
+        if not entry.name:
+            continue
         if entry.name in lines:
             text = f"the name {entry.name!r} is taken by the definition in line {lines[entry.name]}"
             document.faults.append(Fault(entry.at("name"), text))

@@ -64,3 +64,7 @@ class Entry:
 
     def at(self, key: str) -> int | None:
         return self.lines.get(key, self.line)
+
+    def fault(self, key: str, text: str, kind: type[UsageError] = BadArguments) -> Fault:
+        """What is wrong with the value of a key, or that it is missing."""
+        return Fault(self.at(key), f"{self.name or 'a definition without a name'}: {text}", kind)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from operator import attrgetter
@@ -14,7 +14,7 @@ from jobyard.errors import BadArguments, DependencyCycle, UnknownDefinition, Usa
 from jobyard.model.codec import Codec
 from jobyard.model.definition import DefinitionState, Recipe, TaskSays
 from jobyard.model.graph import cycles
-from jobyard.model.references import Reference, Retval
+from jobyard.model.references import Ref, Reference, Retval
 from jobyard.model.retry import Retry
 from jobyard.model.shapes import ANY, Mismatch
 from jobyard.model.signature import Signature, Slot
@@ -83,6 +83,8 @@ _PATHS = ("function", "cleanup")
 """What they name may be imported, if a user says so."""
 KEYS = ("name", *_OWN, *_OPTIONS)
 """What a definition may say."""
+_ANY = Retval(name="")
+"""An argument that fits every parameter, as any reference does."""
 
 
 @dataclass(slots=True)
@@ -95,6 +97,9 @@ class Draft:
     state: str | None = None
     """The one it says, if any."""
     task: AnyTask | None = None
+    args: list[Any] | None = field(default_factory=list)
+    """None if what was given is no list; `kwargs` likewise."""
+    kwargs: dict[str, Any] | None = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -145,14 +150,13 @@ class Kitchen:
         draft = Draft(entry)
         for key, value in entry.values.items():
             if key not in KEYS:
-                faults.append(Fault(entry.at(key), f"{entry.name}: unknown key {key!r}"))
+                faults.append(entry.fault(key, f"unknown key {key!r}"))
             elif value is not None:
                 with _noting(faults, entry, key):
                     self._take(draft, key, value)
         if entry.values.get("task") is None and entry.values.get("function") is None:
-            faults.append(Fault(entry.at("task"), f"{entry.name}: says neither task nor function"))
-        with _noting(faults, entry, "every"):
-            _check_schedule(draft)
+            faults.append(entry.fault("task", "says neither task nor function"))
+        _check_schedule(draft, faults)
         return draft
 
     def _take(self, draft: Draft, key: str, value: Any) -> None:
@@ -171,6 +175,12 @@ class Kitchen:
             draft.options[key] = self._task(value, imports=True).name
         elif key == "state":
             draft.state = _state(value, key)
+        elif key == "args":
+            draft.args = None
+            draft.args = _listed(value)
+        elif key == "kwargs":
+            draft.kwargs = None
+            draft.kwargs = _named(value)
 
     def _task(self, given: Any, *, imports: bool) -> AnyTask:
         """A task by its name; a function, by ``module:function``, becomes one."""
@@ -186,19 +196,46 @@ class Kitchen:
 
     def _fill(self, draft: Draft, faults: list[Fault]) -> None:
         """Encode the arguments, and with them the recipe is whole."""
-        entry, task = draft.entry, draft.task
-        if task is None:
+        task, args, kwargs = draft.task, draft.args, draft.kwargs
+        if task is None or args is None or kwargs is None:
             return
-        args, kwargs = entry.values.get("args"), entry.values.get("kwargs")
-        with _noting(faults, entry, "args" if args or not kwargs else "kwargs"):
-            given = _listed(args), _named(kwargs)
-            text, refs = self._codec.encode_arguments(task.signature, *fitted(task.signature, *given))
-            named = tuple(ref for ref in refs if ref.name is not None)
-            if len(named) < len(refs):
-                msg = "the arguments of a definition may stand for the results of definitions only: retval('name')"
-                raise BadArguments(msg)
-            says = _says(task, self._failure_limit)
-            draft.recipe = Recipe(task=task.name, args=text, refs=named, says=says, **draft.options)
+        try:
+            text, refs = self._encode(task.signature, args, kwargs)
+        except UsageError as first:
+            wrong = [*self._misfits(task.signature, args, kwargs)] or [("args" if args else "kwargs", first)]
+            for key, error in wrong:
+                with _noting(faults, draft.entry, key):
+                    raise error from None
+            return
+        says = _says(task, self._failure_limit)
+        draft.recipe = Recipe(task=task.name, args=text, refs=refs, says=says, **draft.options)
+
+    def _encode(
+        self, signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[str, tuple[Ref, ...]]:
+        text, refs = self._codec.encode_arguments(signature, *fitted(signature, args, kwargs))
+        if any(ref.name is None for ref in refs):
+            msg = "the arguments of a definition may stand for the results of definitions only: retval('name')"
+            raise BadArguments(msg)
+        return text, tuple(refs)
+
+    def _misfits(
+        self, signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Iterator[tuple[str, UsageError]]:
+        """All that is wrong with the arguments, each with its key; with their values only if there are as many."""
+        by_position = signature.misfits_by_position(len(args))
+        by_name = signature.misfits_by_name(len(args), tuple(kwargs))
+        yield from (("args", signature.bad(text)) for text in by_position)
+        yield from (("kwargs" if kwargs else "args", signature.bad(text)) for text in by_name)
+        if by_position or by_name:
+            return
+        for key, place in [*(("args", index) for index in range(len(args))), *(("kwargs", name) for name in kwargs)]:
+            others: list[Any] = [_ANY if key == "kwargs" or index != place else v for index, v in enumerate(args)]
+            named = {name: _ANY if key == "args" or name != place else v for name, v in kwargs.items()}
+            try:
+                self._encode(signature, others, named)
+            except UsageError as error:
+                yield key, error
 
 
 class _noting:
@@ -216,19 +253,17 @@ class _noting:
         if not isinstance(error, UsageError):
             return False
         text = str(error).removeprefix(f"{self._entry.name}: ")  # a task says its name, which may be the same
-        self._faults.append(Fault(self._entry.at(self._key), f"{self._entry.name}: {text}", type(error)))
+        self._faults.append(self._entry.fault(self._key, text, type(error)))
         return True
 
 
-def _check_schedule(draft: Draft) -> None:
+def _check_schedule(draft: Draft, faults: list[Fault]) -> None:
     options = draft.options
     if "every" in options and "cron" in options:
-        msg = "every and cron: a schedule has one of them"
-        raise BadArguments(msg)
+        faults.append(draft.entry.fault("every", "every and cron: a schedule has one of them"))
     task_cron = draft.task.options.cron if draft.task is not None else None
-    if "timezone" in options and "cron" not in options and task_cron is None:
-        msg = "timezone: only cron looks at it"
-        raise BadArguments(msg)
+    if "timezone" in options and draft.entry.values.get("cron") is None and task_cron is None:
+        faults.append(draft.entry.fault("timezone", "timezone: only cron looks at it"))
 
 
 def _check_graph(drafts: Sequence[Draft], others: Mapping[str, Sequence[str]], faults: list[Fault]) -> None:
@@ -239,23 +274,23 @@ def _check_graph(drafts: Sequence[Draft], others: Mapping[str, Sequence[str]], f
     for draft in drafts:
         for dependency in draft.options.get("dependencies", ()):
             if dependency not in edges:
-                text = f"{draft.name}: depends on {dependency!r}, which is no definition"
-                faults.append(Fault(draft.entry.at("dependencies"), text, UnknownDefinition))
-        for name in _retvals(draft.entry):
-            if name not in draft.options.get("dependencies", ()):
-                text = f"{draft.name}: !retval {name}, but {name!r} is not among its dependencies"
-                faults.append(Fault(draft.entry.at("args"), text))
+                text = f"depends on {dependency!r}, which is no definition"
+                faults.append(draft.entry.fault("dependencies", text, UnknownDefinition))
+        for key, given in (("args", draft.args), ("kwargs", draft.kwargs)):
+            for name in _retvals(given):
+                if name not in draft.options.get("dependencies", ()):
+                    text = f"!retval {name}, but {name!r} is not among its dependencies"
+                    faults.append(draft.entry.fault(key, text))
     for cycle in cycles(edges):
         if first := next((by_name[name] for name in cycle if name in by_name), None):
             text = f"definitions depend on each other in a circle: {' -> '.join(cycle)}"
             faults.append(Fault(first.entry.at("dependencies"), text, DependencyCycle))
 
 
-def _retvals(entry: Entry) -> list[str]:
-    """The names that stand in the arguments, each once."""
+def _retvals(given: Any) -> list[str]:
+    """The names that stand in arguments, each once."""
     names: dict[str, None] = {}
-    _find(entry.values.get("args"), names)
-    _find(entry.values.get("kwargs"), names)
+    _find(given, names)
     return list(names)
 
 
@@ -279,24 +314,22 @@ def _holds_reference(value: Any) -> bool:
 
 
 def _listed(args: Any) -> list[Any]:
-    if args is None:
-        return []
-    if not isinstance(args, (list, tuple)):
+    if not isinstance(args, Sequence) or isinstance(args, (str, bytes, bytearray)):
         msg = f"args={args!r}: give a list"
         raise BadArguments(msg)
     return list(args)
 
 
 def _named(kwargs: Any) -> dict[str, Any]:
-    if kwargs is None:
-        return {}
     if not isinstance(kwargs, Mapping) or not all(isinstance(key, str) for key in kwargs):
         msg = f"kwargs={kwargs!r}: give a mapping of names to values"
         raise BadArguments(msg)
     return dict(kwargs)
 
 
-def fitted(signature: Signature, args: list[Any], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def fitted(
+    signature: Signature, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The values as the parameters are annotated: YAML has a list for a tuple, and a text for a path."""
     binding = signature.bind(len(args), tuple(kwargs))
     fitted = tuple(_as_annotated(slot, value) for slot, value in zip(binding.positional, args, strict=True))

@@ -92,7 +92,7 @@ class Signature:
         The parameters that a call with *count* values by position and these names by keyword is for.
 
         Raises:
-            BadArguments: naming the parameter that is missing, unknown, or given twice.
+            BadArguments: naming each parameter that is missing, unknown, or given twice.
         """
         form = (count, names)
         binding = self._bindings.get(form)
@@ -101,6 +101,28 @@ class Signature:
             if len(self._bindings) < _MOST_BINDINGS:
                 self._bindings[form] = binding
         return binding
+
+    def misfits_by_position(self, count: int) -> list[str]:
+        """What is wrong with a call of so many values by position."""
+        slots = self._positional
+        if count <= len(slots) or self._variable(Parameter.VAR_POSITIONAL):
+            return []
+        return [f"takes at most {len(slots)} arguments by position ({', '.join(s.name for s in slots)}), got {count}"]
+
+    def misfits_by_name(self, count: int, names: tuple[str, ...]) -> list[str]:
+        """What is wrong with these names in a call of so many values by position, and what is missing."""
+        given = {slot.name for slot in self._positional[:count]}
+        takes_any = self._variable(Parameter.VAR_KEYWORD) is not None
+        known = ", ".join(self._by_name) or "none"
+        found = []
+        for name in names:
+            if name not in self._by_name:
+                if not takes_any:
+                    found.append(f"there is no parameter {name!r} (known by name: {known})")
+            elif name in given:
+                found.append(f"parameter {name!r} is given twice, by position and by name")
+        given |= self._by_name.keys() & set(names)
+        return found + [f"parameter {name!r} is missing" for name in self.required if name not in given]
 
     def bad(self, text: str) -> BadArguments:
         return BadArguments(f"{self.name}: {text}")
@@ -140,35 +162,23 @@ class Signature:
             if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
         )
 
+    @functools.cached_property
+    def _positional(self) -> tuple[Slot, ...]:
+        return tuple(self._slots[name] for name, p in self.parameters.items() if p.kind in _BY_POSITION)
+
+    @functools.cached_property
+    def _by_name(self) -> dict[str, Slot]:
+        return {name: self._slots[name] for name, p in self.parameters.items() if p.kind in _BY_NAME}
+
     def _bind(self, count: int, names: tuple[str, ...]) -> Binding:
-        positional = self._by_position(count)
-        given = {slot.name for slot in positional}
-        named = tuple([self._by_name(name, given) for name in names])
-        for name in self.required:
-            by_name = name in names and self.parameters[name].kind is not Parameter.POSITIONAL_ONLY
-            if name not in given and not by_name:
-                raise self.bad(f"parameter {name!r} is missing")
+        if misfits := self.misfits_by_position(count) + self.misfits_by_name(count, names):
+            raise self.bad("; ".join(misfits))
+        rest, others = self._variable(Parameter.VAR_POSITIONAL), self._variable(Parameter.VAR_KEYWORD)
+        positional = self._positional[:count]
+        if rest is not None:
+            positional += (rest,) * (count - len(positional))
+        named = tuple([self._by_name.get(name) or Slot(name, others.shape if others else ANY) for name in names])
         return Binding(positional, named, _types(positional), _types(named))
-
-    def _by_position(self, count: int) -> tuple[Slot, ...]:
-        slots = [self._slots[name] for name, p in self.parameters.items() if p.kind in _BY_POSITION]
-        rest = self._variable(Parameter.VAR_POSITIONAL)
-        if count > len(slots) and rest is None:
-            msg = f"takes at most {len(slots)} arguments by position ({', '.join(s.name for s in slots)}), got {count}"
-            raise self.bad(msg)
-        return (*slots[:count], *[rest] * (count - len(slots))) if rest else tuple(slots[:count])
-
-    def _by_name(self, name: str, given: set[str]) -> Slot:
-        parameter = self.parameters.get(name)
-        if parameter is not None and parameter.kind in _BY_NAME:
-            if name in given:
-                raise self.bad(f"parameter {name!r} is given twice, by position and by name")
-            return self._slots[name]
-        rest = self._variable(Parameter.VAR_KEYWORD)
-        if rest is None:
-            known = ", ".join(n for n, p in self.parameters.items() if p.kind in _BY_NAME) or "none"
-            raise self.bad(f"there is no parameter {name!r} (known by name: {known})")
-        return Slot(name, rest.shape)
 
     def _variable(self, kind: Any) -> Slot | None:
         return next((self._slots[name] for name, p in self.parameters.items() if p.kind is kind), None)
