@@ -223,6 +223,16 @@ def test_change_says_when_nothing_changed(shop):
     assert shop.data("event", "list", "--kind", "change") == []
 
 
+@pytest.mark.parametrize("key", ["name", "user", "colour"])
+def test_change_names_the_keys_that_can_be_changed(shop, key):
+    refused = shop("definition", "change", "extract", f"{key}=boss", "title=Extract", app=True)
+
+    assert refused.exit_code == 2
+    message = " ".join(refused.stderr.split())
+    assert f"'{key}' is no key that can be changed: there are task, function, args, kwargs, cleanup" in message
+    assert shop.data("event", "list", "--kind", "change") == []
+
+
 @pytest.mark.parametrize("wrong", ["every", "=6h", "args=[", "colour=red", "every=soon", "priority=[1]"])
 def test_change_refuses_what_a_file_would_be_refused_for(shop, wrong):
     assert shop("definition", "change", "extract", wrong, app=True).exit_code in (1, 2)

@@ -427,6 +427,13 @@ def test_the_same_in_python_names_what_is_wrong(yard, shop):
         yard.definitions.get("zzz")
 
 
+def test_a_definition_keeps_its_name(yard, shop):
+    yard.definitions.add("a", "note")
+
+    with pytest.raises(BadArguments, match="keeps its name"):
+        yard.definitions.change("a", name="b")
+
+
 def test_a_draft_makes_no_job_until_it_is_resumed(yard, shop):
     draft = yard.definitions.add("a", "note", every="1h", state="draft")
     assert (draft.state, draft.job) == ("draft", None)

@@ -39,7 +39,7 @@ class AsyncDefinitions:
     ) -> Definition:
         return await _in_thread(self._yard.definitions.add, name, task, args, kwargs, user=user, **keys)
 
-    async def change(self, name: str, user: str | None = None, **keys: Any) -> Definition:
+    async def change(self, name: str, /, user: str | None = None, **keys: Any) -> Definition:
         return await _in_thread(self._yard.definitions.change, name, user, **keys)
 
     async def check(self, path: str | Path) -> list[Fault]:

@@ -102,7 +102,7 @@ class Definitions:
         self._put_one(Entry(name, values), user)
         return self.get(name)
 
-    def change(self, name: str, user: str | None = None, **keys: Any) -> Definition:
+    def change(self, name: str, /, user: str | None = None, **keys: Any) -> Definition:
         """
         Change some keys of a definition, for later jobs. None takes one back.
 

@@ -19,9 +19,15 @@ _AS_YAML = {"args", "kwargs", "dependencies", "retry", "priority", "protected", 
 
 
 def _key(value: str) -> tuple[str, str]:
+    from jobyard.definitions.recipes import KEYS
+
     key, sign, text = value.partition("=")
     if not sign or not key:
         msg = f"{value!r}: give a key, '=' and its value, like every=6h"
+        raise click.BadParameter(msg)
+    known = [each for each in KEYS if each != "name"]
+    if key not in known:
+        msg = f"{key!r} is no key that can be changed: there are {', '.join(known)}"
         raise click.BadParameter(msg)
     return key, text
 
