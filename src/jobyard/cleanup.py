@@ -66,7 +66,7 @@ def _clean_up(store: Store, tasks: Registry, codec: Codec, id: int) -> None:
             store.cleanups.begin(tx, cleanup, store.now())
         try:
             _call(task, _result(tasks, codec, cleanup))
-        except Exception as error:
+        except BaseException as error:  # also Ctrl-C: else nobody could repeat the call for an hour
             with store.transaction() as tx:
                 store.cleanups.fail(tx, id, escape(f"{type(error).__name__}: {error}"))
             raise

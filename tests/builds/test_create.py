@@ -31,6 +31,7 @@ def test_a_new_build_has_nothing_but_its_configuration(builds):
         "exception_tb": None,
         "title": None,
         "notes": None,
+        "cleanup_error": None,
     }
 
 

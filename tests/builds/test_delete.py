@@ -123,11 +123,49 @@ def test_a_clean_up_that_fails_keeps_the_build_and_is_called_again(yard, builds)
     builds.finish_build(build, retval=1)
     with pytest.raises(OSError, match="busy"):
         builds.delete_build(build)
-    assert builds.get_build(build)["retval"] == 1
+    kept = builds.get_build(build)
+    assert (kept["retval"], kept["cleanup_error"]) == (1, "OSError: busy")
+    assert next(builds.get_job_builds("job"))["cleanup_error"] == "OSError: busy"
 
     builds.delete_build(build)
 
     assert list(builds.get_job_builds("job")) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_a_clean_up_that_is_broken_off_can_be_repeated_at_once(yard, builds, finished, error):
+    answers = iter([error, None])
+
+    @yard.task(name="tidy")
+    def tidy(result: object) -> None:
+        if answer := next(answers):
+            raise answer
+
+    build = builds.create_build("job", {"cleanup": "tidy"})
+    builds.finish_build(build)
+    with pytest.raises(error):
+        builds.delete_build(build)
+
+    builds.delete_build(build)
+
+    assert list(builds.get_job_builds("job")) == []
+
+
+def test_a_prune_repeats_a_clean_up_that_failed(yard, builds, clock):
+    answers = iter([OSError("busy"), None])
+
+    @yard.task(name="tidy")
+    def tidy(result: object) -> None:
+        if answer := next(answers):
+            raise answer
+
+    build = builds.create_build("job", {"cleanup": "tidy"})
+    builds.finish_build(build)
+    clock.advance(8 * 86_400)
+
+    assert yard.prune().jobs == 0
+    assert builds.get_build(build)["cleanup_error"] == "OSError: busy"
+    assert yard.prune().jobs == 1
 
 
 def test_a_build_whose_clean_up_nobody_knows_is_kept(builds):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import textwrap
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import yaml
 from tests.cli.support import Jobyard
+
+from jobyard.store import open_store
 
 SHOP = """
     definitions:
@@ -194,6 +197,20 @@ def test_builds_are_deleted_by_id(shop):
 
     assert shop.done("definition", "delete-build", "1", app=True) == "build 1 deleted\n"
     assert [job["id"] for job in json.loads(shop.done("job", "list", "--json"))] == [2]
+
+
+def test_a_clean_up_that_failed_is_shown(shop):
+    shop.work()
+    with closing(open_store(shop.url)) as store, store.transaction() as tx:
+        tx.execute("update main.builds set cleanup_error = 'OSError: busy' where job = 1")
+
+    shown = shop.done("job", "show", "1")
+
+    assert "clean-up failed" in shown
+    assert "OSError: busy" in shown
+    assert "jobyard definition delete-build 1" in shown
+    assert shop.data("job", "show", "1")["cleanup_error"] == "OSError: busy"
+    assert "clean-up" not in shop.done("job", "show", "2")
 
 
 def test_change_brings_keys_to_other_values_and_takes_them_back(shop):

@@ -73,7 +73,7 @@ def test_a_shown_job_has_its_log_and_what_it_waits_for_too(jobyard):
 
     job = jobyard.data("job", "show", str(id))
 
-    assert tuple(job) == (*JOB_FIELDS, "why", "log")
+    assert tuple(job) == (*JOB_FIELDS, "why", "log", "cleanup_error")
     assert [reason["kind"] for reason in waiting["why"]] == ["no_worker"]
     assert job["status"] == "succeeded"
     assert job["result"] == "done"

@@ -31,7 +31,8 @@ class BuildInfo:
 
     def of(self, row: JobRow, details: BuildDetails | None) -> dict[str, Any]:
         status = STATUSES[row.status]
-        config = self._configs.shown(row.definition or "", details or _NOTHING)
+        details = details or _NOTHING
+        config = self._configs.shown(row.definition or "", details)
         error = RemoteError.from_json(row.error) if status is Status.FAILED and row.error else None
         return {
             "id": row.id,
@@ -48,6 +49,7 @@ class BuildInfo:
             "exception_tb": error,
             "title": config.get("title"),
             "notes": config.get("notes"),
+            "cleanup_error": details.cleanup_error,
         }
 
     def _result(self, row: JobRow) -> Any:

@@ -178,7 +178,7 @@ class Storage:
 
         Its keys are those of jobcontrol: ``id job_id start_time end_time started finished success skipped config retval
         exception exception_tb``, and ``title notes``. Times are aware datetimes. `exception` is a `RemoteError` without
-        its traceback, `exception_tb` the same with it.
+        its traceback, `exception_tb` the same with it. `cleanup_error` says why its clean-up has failed, if it has.
 
         Raises:
             UnknownJob: there is no such build.

@@ -33,7 +33,7 @@ from jobyard.store.records import Records
 from jobyard.store.settle import Settled, Settlement, settle
 from jobyard.store.sql import Statements
 
-__all__ = ["BuildDetails", "BuildFilter", "Builds", "NewBuild", "check_build"]
+__all__ = ["BuildDetails", "BuildFilter", "Builds", "NewBuild", "check_build", "check_dependency"]
 
 _ENDED = {Status.SUCCEEDED: Ended.RETURNED, Status.SKIPPED: Ended.SKIPPED, Status.FAILED: Ended.RAISED}
 _HELD_BACK = "held until start_build starts it, or resume gives it to the workers"
@@ -57,11 +57,12 @@ class NewBuild:
 
 
 class BuildDetails(NamedTuple):
-    """What a build was made of."""
+    """What a build was made of, and what its clean-up has raised."""
 
     recipe: str | None = None
     config: str | None = None
     dependency_builds: Mapping[str, int] | None = None
+    cleanup_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +153,8 @@ class Builds:
         """What these builds were made of, by id."""
         rows = tx.fetch(self.sql.get_many, {"jobs": json_text(ids)})
         return {
-            job: BuildDetails(recipe, config, _decode_pins(pins) if pins else None)
-            for job, recipe, config, pins in rows
+            job: BuildDetails(recipe, config, _decode_pins(pins) if pins else None, cleanup_error)
+            for job, recipe, config, pins, cleanup_error in rows
         }
 
     def latest(self, tx: Transaction, name: str) -> int | None:
@@ -305,10 +306,7 @@ class Builds:
         if row.definition != name:
             msg = f"dependency_builds: build {pinned} is one of {row.definition!r}, not of {name!r}"
             raise BadArguments(msg)
-        status = STATUSES[row.status]
-        if status in FINAL and status is not Status.SUCCEEDED:
-            msg = f"build {pinned} of {name!r} is {status}: a dependency must be, or become, a successful build"
-            raise MissingDependencies(msg)
+        check_dependency(row)
         return pinned
 
     def _hold_back(self, tx: Transaction, row: JobRow) -> None:
@@ -332,6 +330,14 @@ def check_build(row: JobRow) -> JobRow:
     if row.definition is None:
         raise _unknown(row.id)
     return row
+
+
+def check_dependency(row: JobRow) -> None:
+    """Whether others may depend on a build. Raises `MissingDependencies` for one that has ended without a result."""
+    status = STATUSES[row.status]
+    if status in FINAL and status is not Status.SUCCEEDED:
+        msg = f"build {row.id} of {row.definition!r} is {status}: a dependency must be, or become, a successful build"
+        raise MissingDependencies(msg)
 
 
 def _unknown(id: int) -> UnknownJob:

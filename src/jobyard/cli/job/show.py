@@ -38,7 +38,7 @@ def show(session: Session, /, ids: tuple[int, ...], lines: int, as_json: bool) -
       jobyard job show 12 --log 50
       jobyard job show 12 --json
     """
-    from jobyard.cli.job.view import job_view
+    from jobyard.cli.job.view import cleanup_view, job_view
 
     yard = session.yard()
     shown, missing = [], []
@@ -48,10 +48,13 @@ def show(session: Session, /, ids: tuple[int, ...], lines: int, as_json: bool) -
         except UnknownJob as error:
             missing.append(str(error))
             continue
+        cleanup_error = yard.builds.get_build(id)["cleanup_error"] if job.definition else None
         if as_json:
-            shown.append(_data(job))
-        else:
-            output.show(*job_view(job, yard.store.now(), lines))
+            shown.append({**_data(job), "cleanup_error": cleanup_error})
+            continue
+        output.show(*job_view(job, yard.store.now(), lines))
+        if cleanup_error:
+            output.show(*cleanup_view(job, cleanup_error))
     if as_json:
         output.print_json(shown[0] if len(ids) == 1 and shown else shown)
     if missing:

@@ -24,7 +24,7 @@ from jobyard.model.states import FINAL, HELD, Status
 from jobyard.model.text import shorten
 from jobyard.model.traceback import RemoteError, StackTrace
 
-__all__ = ["job_summary", "job_view", "why_view"]
+__all__ = ["cleanup_view", "job_summary", "job_view", "why_view"]
 
 _RESULT = 2_000
 """Characters shown of a result; --json has all of them."""
@@ -203,6 +203,12 @@ def why_view(job: Job[Any]) -> View:
         return
     if reasons := job.why():
         yield from _section("why it does not run", *[Text(f"- {reason.text}", style="yellow") for reason in reasons])
+
+
+def cleanup_view(job: Job[Any], error: str) -> View:
+    """Of a build that could not be deleted."""
+    again = f"the next prune calls it again, and so does jobyard definition delete-build {job.id}"
+    yield from _section("clean-up failed", cell(error, "red"), Text(again, style="dim"))
 
 
 def _attempts(attempts: list[Attempt]) -> View:

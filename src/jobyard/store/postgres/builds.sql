@@ -38,7 +38,7 @@ update main.builds set cleanup = null, cleanup_error = null where job = :job
 delete from main.builds where job = any(array(select value::bigint from json_array_elements_text(:ids::text::json)))
 
 -- name: get_many
-select job, recipe, config, dependency_builds from main.builds where job = any(array(select value::bigint from json_array_elements_text(:jobs::json)))
+select job, recipe, config, dependency_builds, cleanup_error from main.builds where job = any(array(select value::bigint from json_array_elements_text(:jobs::json)))
 
 -- name: latest
 select id from main.jobs where definition = :definition and status = 6 and attempt > 0 order by id desc limit 1

@@ -37,7 +37,7 @@ update builds set cleanup = null, cleanup_error = null where job = :job
 delete from builds where job in (select value from json_each(:ids))
 
 -- name: get_many
-select job, recipe, config, dependency_builds from builds where job in (select value from json_each(:jobs))
+select job, recipe, config, dependency_builds, cleanup_error from builds where job in (select value from json_each(:jobs))
 
 -- name: latest
 select id from jobs where definition = :definition and status = 6 and attempt > 0 order by id desc limit 1
