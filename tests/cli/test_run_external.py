@@ -214,6 +214,42 @@ def test_the_command_ends_with_a_killed_runner(yard, run, tmp_path):
     eventually(lambda: not alive(pid))
 
 
+def test_what_the_command_started_ends_with_a_killed_runner_too(yard, run, tmp_path):
+    make(yard, "git")
+    runner = run(
+        "import subprocess\nchild = subprocess.Popen(['sleep', '60'])\n"
+        "open('pid', 'w').write(str(child.pid))\nchild.wait()"
+    )
+    pid = int(eventually(lambda: text_of(tmp_path / "pid")))
+
+    runner.kill()
+
+    eventually(lambda: not alive(pid))
+
+
+def test_a_command_that_has_lost_its_leash_is_killed(yard, run, tmp_path):
+    make(yard, "git")
+
+    ended(
+        run(
+            "with open('pid', 'w') as file: file.write(str(os.getpid()))\n"
+            "os.kill(os.getppid(), signal.SIGKILL)\nos.close(1), os.close(2)\ntime.sleep(60)",
+            "--until-idle",
+        )
+    )
+
+    assert results(yard) == {"git": "failure"}
+    eventually(lambda: not alive(int(text_of(tmp_path / "pid"))))
+
+
+def test_a_command_that_a_signal_ends_has_failed(yard, run):
+    make(yard, "git")
+
+    ended(run("os.kill(os.getpid(), signal.SIGTERM)", "--until-idle"))
+
+    assert results(yard) == {"git": "failure"}
+
+
 def test_the_first_signal_lets_commands_end(yard, run, tmp_path):
     make(yard, "a", "b")
     runner = run("open('begun', 'w').write('x')\nwhile not os.path.exists('go'): time.sleep(0.02)", "--limit", "1")

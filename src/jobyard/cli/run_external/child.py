@@ -27,19 +27,22 @@ class Child:
     A command with *given* as its standard input, and one pipe for all that it says.
 
     It has a process group of its own, so that a Ctrl-C in our terminal does not reach it, and our signals reach all of
-    its processes.
+    its processes; so does our end, see `leash`.
     """
 
     def __init__(self, command: Sequence[str], given: bytes) -> None:
-        with tempfile.TemporaryFile() as file:
+        theirs, ours = os.pipe()
+        self._hold = open(ours, "wb", buffering=0)  # noqa: SIM115 open for as long as it runs
+        with open(theirs, "rb", buffering=0) as leash, tempfile.TemporaryFile() as file:
             file.write(given)
             file.seek(0)
             self._process = subprocess.Popen(  # noqa: S603 it is the user's command
-                [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), *command],
+                [sys.executable, "-I", "-S", str(_LEASH), str(leash.fileno()), *command],
                 stdin=file,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 process_group=0,
+                pass_fds=[leash.fileno()],
             )
         assert self._process.stdout is not None
         self._pipe = self._process.stdout
@@ -48,10 +51,6 @@ class Child:
         self._selector.register(self._pipe, selectors.EVENT_READ)
         self._open = True
         self._kill_at = float("inf")
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
 
     def read(self, timeout: float) -> bytes:
         """What it says within *timeout* seconds; nothing if it says nothing, or is `ended`."""
@@ -71,7 +70,7 @@ class Child:
 
     @property
     def code(self) -> int | None:
-        """Its exit code, or minus the number of the signal that ended it."""
+        """Its exit code, as shells have it; negative if the leash was killed."""
         return self._process.returncode
 
     def stop(self) -> None:
@@ -81,9 +80,10 @@ class Child:
 
     def close(self) -> None:
         """Leave nothing behind of a command that did not end by itself."""
-        if not self.ended or self._kill_at < float("inf"):
+        if not self.ended or self._process.returncode < 0 or self._kill_at < float("inf"):
             self._signal(signal.SIGKILL)
         self._process.wait()
+        self._hold.close()
         self._selector.close()
         self._pipe.close()
 
