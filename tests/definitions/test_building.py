@@ -88,8 +88,49 @@ def test_a_pin_must_be_a_build_of_its_definition(yard, diamond):
         yard.build("top", pins={"nope": None})
     with pytest.raises(BadArguments, match="pins"):
         yard.build("top", pins={"left": "x"})
-    with pytest.raises(BadArguments, match="pins: nothing that is built depends on 'top'"):
-        yard.build("left", build_deps=True, pins={"top": None})
+    with pytest.raises(UnknownJob, match="pins: there is no build 999 of left"):
+        yard.build("top", pins={"left": 999})
+    for pins in ([1], 5, "left"):
+        with pytest.raises(BadArguments, match=r"pins=.*: give a mapping"):
+            yard.build("top", pins=pins)
+
+
+def test_a_pin_that_nothing_takes_is_refused(yard, diamond):
+    top = yard.build("top", build_deps=True)
+    run(yard)
+    base, left, *_ = yard.jobs(order="id")
+    before = yard.count(by=())
+
+    for name, pins in (
+        ("top", {"base": None}),  # left and right are not built anew
+        ("top", {"base": base}),
+        ("top", {"top": None}),
+        ("left", {"right": None}),
+        ("left", {"top": top}),
+    ):
+        with pytest.raises(BadArguments, match="pins: nothing that is built takes the pinned build of"):
+            yard.build(name, pins=pins)
+    with pytest.raises(BadArguments, match="takes the pinned build of 'left'"):
+        yard.build("base", build_revdeps=True, pins={"left": left})
+
+    assert yard.count(by=()) == before
+    yard.build("top", pins={"left": None, "right": None, "base": base})
+    assert built(yard)[before:] == ["left", "right", "top"]
+
+
+@pytest.mark.parametrize(("task", "status"), [("fail", "failed"), ("skip", "skipped"), ("note", "canceled")])
+def test_a_pin_to_a_build_without_a_result_is_refused(yard, shop, task, status):
+    yard.definitions.add("base", task)
+    yard.definitions.add("user", "note", [retval("base")], dependencies=["base"])
+    build = yard.build("base")
+    if status == "canceled":
+        build.cancel()
+    run(yard)
+
+    with pytest.raises(MissingDependencies, match=f"build {build.id} of 'base' is {status}"):
+        yard.build("user", pins={"base": build})
+
+    assert built(yard) == ["base"]
 
 
 def test_dependants_are_built_once_each_on_the_new_builds(yard, diamond):
@@ -147,6 +188,17 @@ def test_a_retired_definition_is_not_built(yard, shop):
 
     with pytest.raises(PreconditionFailed, match="base is retired"):
         yard.build("base")
+
+
+def test_a_retired_definition_is_not_built_for_another_either(yard, diamond):
+    yard.definitions.retire("left")
+
+    with pytest.raises(PreconditionFailed, match="left is retired"):
+        yard.build("top", build_deps=True)
+    with pytest.raises(PreconditionFailed, match="left is retired"):
+        yard.build("top", build_deps=True, pins={"left": None})
+
+    assert yard.count(by=()) == 0
 
 
 def test_skipped_builds_are_no_results_for_others(yard, shop):

@@ -79,7 +79,9 @@ class AsyncDefinitions:
         build_revdeps: bool = False,
         pins: Mapping[str, Job[Any] | AsyncJob[Any] | int | None] | None = None,
     ) -> AsyncJob[Any]:
-        plain = {key: pin.job if isinstance(pin, AsyncJob) else pin for key, pin in (pins or {}).items()}
+        plain: Any = pins
+        if isinstance(pins, Mapping):
+            plain = {key: pin.job if isinstance(pin, AsyncJob) else pin for key, pin in pins.items()}
         return AsyncJob(await _in_thread(self._yard.definitions.build, name, build_deps, build_revdeps, plain))
 
     async def delete_build(self, job: Job[Any] | AsyncJob[Any] | int) -> None:

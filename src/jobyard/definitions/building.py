@@ -12,13 +12,15 @@ from typing import Any
 
 import msgspec
 
-from jobyard.errors import BadArguments, MissingDependencies, PreconditionFailed, UnknownDefinition
+from jobyard.errors import BadArguments, MissingDependencies, PreconditionFailed, UnknownDefinition, UnknownJob
 from jobyard.model.definition import DefinitionRow, DefinitionState
 from jobyard.model.graph import Edges, dependants, in_order
 from jobyard.model.job import Job
 from jobyard.model.newjob import SUCCESS, NewJob
 from jobyard.model.references import Ref
+from jobyard.model.rows import JobRow
 from jobyard.store import Store
+from jobyard.store.builds import check_dependency
 from jobyard.store.driver import Transaction
 from jobyard.store.insert import Stored
 from jobyard.store.jobs import json_text
@@ -53,14 +55,22 @@ class _Plan:
         if self.order.build_revdeps:
             self._build_dependants()
         self._check_pins()
+        self._check_states()
         if self.missing:
             raise MissingDependencies("; ".join(self.missing))
 
     def _check_pins(self) -> None:
-        below = set(in_order(self.edges, self.steps))
-        if astray := [repr(name) for name in self.order.pins if name not in below]:
-            msg = f"pins: nothing that is built depends on {', '.join(astray)}"
+        """A pin takes part if something that is built depends directly on what is pinned, and takes that build."""
+        taken = {each for builds in self.steps.values() for each in builds.items()}
+        if astray := [repr(pin[0]) for pin in self.order.pins.items() if pin not in taken]:
+            msg = f"pins: nothing that is built takes the pinned build of {', '.join(astray)}"
             raise BadArguments(msg)
+
+    def _check_states(self) -> None:
+        for name in self.steps:
+            if self.rows[name].state == DefinitionState.RETIRED:
+                msg = f"definition {name} is retired, so it is not built"
+                raise PreconditionFailed(msg)
 
     def _build(self, name: str) -> None:
         """Plan a new build of *name*, and before it those of the dependencies that get a new one."""
@@ -122,10 +132,10 @@ def build(store: Store, tx: Transaction, order: Order, requester: str | None, no
 
     Raises:
         UnknownDefinition: there is none of the name, or of a pinned one.
-        PreconditionFailed: the definition is retired.
-        MissingDependencies: a dependency has no successful build, and is to get none.
+        PreconditionFailed: the definition is retired, or one that would get a new build for it.
+        MissingDependencies: a dependency has no successful build, and is to get none; or its pinned build failed.
         UnknownJob, BadArguments: a pinned build does not exist, or is one of another definition; or nothing that is
-            built depends on a pinned one.
+            built takes it.
     """
     rows = {row.name: row for row in store.definitions.all(tx)}
     _check(store, tx, order, rows)
@@ -145,14 +155,21 @@ def _check(store: Store, tx: Transaction, order: Order, rows: Mapping[str, Defin
         if name not in rows:
             msg = f"{'pins: ' if name in order.pins else ''}there is no definition {name!r}"
             raise UnknownDefinition(msg)
-    if rows[order.name].state == DefinitionState.RETIRED:
-        msg = f"definition {order.name} is retired, so it is not built"
-        raise PreconditionFailed(msg)
-    for name, build in order.pins.items():
-        if build is not None and (found := store.jobs.get(tx, build)).definition != name:
-            whose = f"of definition {found.definition}" if found.definition else "of no definition"
-            msg = f"pins: job {build} is a build {whose}, not of {name}"
-            raise BadArguments(msg)
+    pinned = {name: build for name, build in order.pins.items() if build is not None}
+    builds = store.jobs.get_many(tx, pinned.values())
+    for name, id in pinned.items():
+        _check_pinned(name, id, builds.get(id))
+
+
+def _check_pinned(name: str, id: int, row: JobRow | None) -> None:
+    if row is None:
+        msg = f"pins: there is no build {id} of {name} (or it has been deleted)"
+        raise UnknownJob(msg)
+    if row.definition != name:
+        whose = f"of definition {row.definition}" if row.definition else "of no definition"
+        msg = f"pins: job {id} is a build {whose}, not of {name}"
+        raise BadArguments(msg)
+    check_dependency(row)
 
 
 def _new_jobs(plan: _Plan, requester: str | None) -> list[NewJob]:
@@ -182,7 +199,10 @@ def _keep_snapshots(store: Store, tx: Transaction, plan: _Plan, stored: Mapping[
 
 
 def pinned_ids(pins: Mapping[str, Job[Any] | int | None]) -> dict[str, int | None]:
-    """Pins as ids. Raises `BadArguments` for what is neither a job nor an id nor None."""
+    """Pins as ids. Raises `BadArguments` for what is neither a job nor an id nor None, and for other than a mapping."""
+    if not isinstance(pins, Mapping):
+        msg = f"pins={pins!r}: give a mapping of definitions to their builds"
+        raise BadArguments(msg)
     found: dict[str, int | None] = {}
     for name, build in pins.items():
         id = build.id if isinstance(build, Job) else build

@@ -219,7 +219,7 @@ class Definitions:
         pins: Mapping[str, Job[Any] | int | None] | None = None,
     ) -> Job[Any]:
         """See `Yard.build`."""
-        order = Order(name, build_deps, build_revdeps, pinned_ids(pins or {}))
+        order = Order(name, build_deps, build_revdeps, pinned_ids({} if pins is None else pins))
         user, now = self._owner.settings.user, self._store.now()
         with self._store.transaction() as tx:
             stored = build(self._store, tx, order, user, now)

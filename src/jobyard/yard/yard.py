@@ -255,8 +255,10 @@ class Yard:
 
         Raises:
             UnknownDefinition: there is none of this name.
-            MissingDependencies: a dependency has no successful build; nothing is stored.
-            PreconditionFailed: the definition is retired.
+            MissingDependencies: a dependency has no successful build, or is pinned to one that has failed; nothing is
+                stored.
+            PreconditionFailed: the definition is retired, or one that would be built for it.
+            UnknownJob, BadArguments: a pinned build does not exist, is of another definition, or nothing takes it.
         """
         return self.definitions.build(name, build_deps, build_revdeps, pins)
 
