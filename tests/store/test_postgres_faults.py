@@ -15,7 +15,7 @@ from tests.store.acts import add_worker, claim, end, insert, new, put, statuses
 from tests.support import eventually
 
 from jobyard import Yard
-from jobyard.errors import StoreBusy, StoreUnavailable
+from jobyard.errors import StoreBusy, StoreError, StoreUnavailable
 from jobyard.model.messages import LogLine
 from jobyard.store import open_store
 from jobyard.store.filters import JobFilter, count_jobs
@@ -294,6 +294,21 @@ def test_a_read_only_server_is_unavailable(url, clock):
     with pytest.raises(StoreUnavailable, match="takes no writes"):
         store.enqueue(new())
     store.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select 1 / 0",
+        "select repeat('x', 2000000000)",
+        "insert into main.queues (name, paused) values ('a', 0), ('a', 0)",
+    ],
+)
+def test_what_a_server_refuses_to_do_is_no_server_away(store, statement):
+    with pytest.raises(StoreError) as refused, store.transaction() as tx:
+        tx.fetch(statement)
+
+    assert type(refused.value) is StoreError
 
 
 def test_a_server_that_is_too_old_is_refused(url, proxy):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from psycopg import Error, OperationalError, ProgrammingError, errors
+from psycopg import DataError, Error, IntegrityError, OperationalError, ProgrammingError, errors
 
 from jobyard.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
 
@@ -13,8 +13,15 @@ _BUSY = (
     errors.DeadlockDetected,
     errors.SerializationFailure,
 )
-_UNFIT = (ProgrammingError, errors.FeatureNotSupported)
-"""The statement does not fit the tables, or its plan no longer does."""
+_UNFIT = (
+    ProgrammingError,
+    DataError,
+    IntegrityError,
+    errors.FeatureNotSupported,
+    errors.ProgramLimitExceeded,
+    errors.StatementTooComplex,
+)
+"""The statement, or a value in it, does not fit the tables or the server, or its plan no longer does."""
 _NO_CONNECTION_LEFT = (
     "too many connections",
     "too many clients",
