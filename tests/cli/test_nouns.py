@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import closing
 from datetime import datetime
 
 import pytest
+from tests import postgres
 from tests.cli.support import Jobyard
 
 from jobyard import Yard
@@ -107,6 +109,22 @@ def test_the_doctor_names_what_is_wrong(jobyard):
     assert result.exit_code == 1
     assert "I4: the job is final without a time of its end, or has one and is not final: job 1" in result.stderr
     assert jobyard("doctor", "--json").exit_code == 1
+
+
+def test_a_clock_that_is_off_is_a_warning_of_the_doctor(monkeypatch):
+    real = time.time
+    with postgres.schema(postgres.shared()) as url:
+        jobyard = Jobyard(url)
+        jobyard.done("db", "upgrade")
+        monkeypatch.setattr(time, "time", lambda: real() + 60)
+
+        result = jobyard("doctor")
+        found = jobyard.data("doctor")
+
+    assert result.exit_code == 0
+    assert "s ahead of the server's" in result.stderr
+    assert result.stdout.endswith("1 warning found\n")
+    assert (found["faults"], len(found["warnings"])) == ([], 1)
 
 
 def test_the_settings_are_told_with_their_sources(jobyard, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import closing
 
@@ -33,10 +34,10 @@ def other(url):
 
 @pytest.fixture
 def server():
-    """A server of our own, whose queue of notifications is small."""
+    """A server of our own, whose queue of notifications is small, and whose transactions can be prepared."""
     if postgres.GIVEN:
         pytest.skip("JOBYARD_TEST_PG names a server, and this test needs one with settings of its own")
-    server = postgres.Server(max_notify_queue_pages="64")
+    server = postgres.Server(max_notify_queue_pages="64", max_prepared_transactions="2")
     yield server
     server.remove()
 
@@ -98,13 +99,35 @@ def test_an_invalid_index_is_named(store, other):
     assert found["faults"] == ["index half_made is invalid: reindex it"]
 
 
-def test_the_clock_of_this_machine_is_compared(store, monkeypatch):
-    assert abs(told(store)["clock_difference"]) < 60
+@pytest.mark.parametrize(
+    ("ahead", "words"), [(DAY, r"8640\d\.\d s ahead of the server's"), (-10, r"\d s behind the server's")]
+)
+def test_the_clock_of_this_machine_is_compared(store, monkeypatch, ahead, words):
+    here = told(store)
+    assert (abs(here["clock_difference"]) < 5, here["warnings"]) == (True, [])
     real = time.time
 
-    monkeypatch.setattr(time, "time", lambda: real() + DAY)
+    monkeypatch.setattr(time, "time", lambda: real() + ahead)
 
-    assert told(store)["clock_difference"] == pytest.approx(DAY, abs=60)
+    there = told(store)
+    assert there["clock_difference"] == pytest.approx(ahead, abs=4)
+    assert there["faults"] == []
+    [warning] = there["warnings"]
+    assert re.search(words, warning)
+
+
+def test_a_prepared_transaction_is_the_oldest(server, monkeypatch):
+    with closing(open_store(server.url)) as store:
+        store.upgrade()
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("begin")
+            connection.execute("prepare transaction 'their''s'")
+        eventually(lambda: told(store)["oldest_transaction"] > 0.1)
+        monkeypatch.setattr(told_of, "_HOUR", 0.1)
+
+        [fault] = told(store)["faults"]
+
+    assert "postgres, who prepared it as 'their''s', has had a transaction open for" in fault
 
 
 def test_a_full_queue_of_notifications_and_a_standby_are_faults(server):

@@ -54,23 +54,28 @@ def command(session: Session, /, as_json: bool) -> None:
     now = store.now()
     known = facts(store, now)
     faults: list[str] = known.pop("faults")
+    warnings: list[str] = known.pop("warnings")
     found = check_invariants(store, now=now, lost_after=settings.lost_after, max_crashes=settings.max_crashes)
     if as_json:
-        output.print_json({"facts": known, "faults": faults, "violations": [each._asdict() for each in found]})
+        violations = [each._asdict() for each in found]
+        output.print_json({"facts": known, "faults": faults, "warnings": warnings, "violations": violations})
     else:
-        _print(known, [*faults, *map(_in_words, found)])
+        _print(known, [*faults, *map(_in_words, found)], warnings)
     if faults or found:
         raise click.exceptions.Exit(FAILED)
 
 
-def _print(known: dict[str, Any], problems: list[str]) -> None:
+def _print(known: dict[str, Any], problems: list[str], warnings: list[str]) -> None:
     width = max(map(len, known))
     for name, value in known.items():
         shown = "-" if value is None else _SHOWN.get(name, str)(value)
         output.line(f"{name.replace('_', ' '):{width}} {shown}")
-    for problem in problems:
-        output.warn(problem)
-    output.line(f"{format.plural(len(problems), 'problem')} found" if problems else "all is well")
+    for each in [*problems, *warnings]:
+        output.warn(each)
+    found = [
+        f"{format.plural(len(each), kind)}" for kind, each in (("problem", problems), ("warning", warnings)) if each
+    ]
+    output.line(f"{' and '.join(found)} found" if found else "all is well")
 
 
 def _in_words(violation: Violation) -> str:

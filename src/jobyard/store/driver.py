@@ -153,8 +153,8 @@ class Driver(Protocol):
         """
         What an operator wants to know of the database, by name.
 
-        Among it are ``location``, ``version``, ``clock`` (`now`), ``size`` (bytes) and ``faults``: what is wrong with
-        the database itself, in words; empty where nothing is.
+        Among it are ``location``, ``version``, ``clock`` (`now`), ``size`` (bytes), ``faults``: what is wrong with the
+        database itself, in words; empty where nothing is; and ``warnings``: what is wrong beside it, likewise.
         """
 
     def close(self) -> None:

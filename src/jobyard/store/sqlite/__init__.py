@@ -261,6 +261,7 @@ class SqliteDriver:
             "synchronous": self._synchronous,
             "filesystem": filesystem_of(self.path),
             "faults": ([] if checked == ["ok"] else checked) + self._misplaced(),
+            "warnings": [],
         }
 
     def _misplaced(self) -> list[str]:
