@@ -1,7 +1,8 @@
 """
 What is called before a build is deleted: the clean-up of its definition, with its result.
 
-It is called once. While it goes on nobody else calls it; when it raises, the build stays and is marked, and the next
+It is called once, however the build ended, with None where it has no result; a build that never began has left nothing
+behind. While it goes on nobody else calls it; when it raises, the build stays and is marked, and the next
 one who deletes the build calls it again.
 """
 
@@ -11,7 +12,6 @@ import logging
 from typing import Any
 
 from jobyard.model.codec import Codec
-from jobyard.model.states import CODES
 from jobyard.model.text import escape
 from jobyard.store import Store
 from jobyard.store.cleanups import Cleanup
@@ -49,7 +49,7 @@ def clean_up_and_prune(
 
 def _clean_up(store: Store, tasks: Registry, codec: Codec, id: int) -> None:
     """
-    Call the clean-up of a build that has succeeded, if it has one that was not called yet.
+    Call the clean-up of a build that has begun, if it has one that was not called yet.
 
     Raises:
         UnknownTask: the clean-up is not known here.
@@ -60,7 +60,7 @@ def _clean_up(store: Store, tasks: Registry, codec: Codec, id: int) -> None:
         cleanup = store.cleanups.get(tx, id)
     if cleanup is None:
         return
-    if cleanup.status == CODES["succeeded"]:
+    if cleanup.attempt:
         task = tasks.get(cleanup.function)
         with store.transaction() as tx:
             store.cleanups.begin(tx, cleanup, store.now())

@@ -177,10 +177,49 @@ def test_a_build_whose_clean_up_nobody_knows_is_kept(builds):
     assert builds.get_build(build)["success"]
 
 
-def test_what_did_not_succeed_needs_no_clean_up(builds):
-    build = builds.create_build("job", {"cleanup": "elsewhere"})
-    builds.finish_build(build, success=False)
+@pytest.mark.parametrize("outcome", [{"success": False}, {"exception": ValueError()}, {"skipped": True}, {}])
+def test_what_has_no_result_is_cleaned_up_with_none(yard, builds, outcome):
+    called = []
+    yard.task(name="tidy")(called.append)
+    build = builds.create_build("job", {"cleanup": "tidy"})
+    builds.finish_build(build, **outcome)
 
     builds.delete_build(build)
+
+    assert called == [None]
+
+
+def test_what_is_deleted_while_it_runs_by_hand_is_cleaned_up(yard, builds):
+    called = []
+    yard.task(name="tidy")(called.append)
+    build = builds.create_build("job", {"cleanup": "tidy"})
+    builds.start_build(build)
+
+    builds.delete_build(build)
+
+    assert called == [None]
+
+
+def test_what_a_worker_failed_to_build_is_cleaned_up_when_it_is_pruned(yard, builds, clock):
+    called = []
+    yard.task(name="tidy")(called.append)
+
+    @yard.task(name="job")
+    def job() -> int:
+        raise ValueError
+
+    build = builds.create_build("job", {"task": "job", "cleanup": "tidy"})
+    yard.job(build).resume()
+    run_now(yard)
+    clock.advance(31 * 86_400)
+
+    assert (yard.prune().jobs, called) == (1, [None])
+
+
+def test_what_never_began_needs_no_clean_up(yard, builds):
+    held, canceled = (builds.create_build("job", {"cleanup": "elsewhere"}) for _ in range(2))
+    yard.job(canceled).cancel()
+
+    builds.delete_build(held), builds.delete_build(canceled)
 
     assert list(builds.get_job_builds("job")) == []

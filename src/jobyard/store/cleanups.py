@@ -23,7 +23,8 @@ class Cleanup(NamedTuple):
     task: str
     """Whose annotations read the result; empty for one that was returned by hand."""
     result: str | None
-    status: int
+    attempt: int
+    """0: it has never begun."""
 
 
 class Cleanups:

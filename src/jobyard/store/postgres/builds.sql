@@ -9,7 +9,7 @@ update main.builds set dependency_builds = :dependency_builds where job = :job
 -- name: get_cleanup
 -- With the result to call it with, and the task by whose annotations that is read: none for one that was returned by
 -- hand.
-select b.job, b.cleanup, case when j.worker is null and b.config is not null then '' else j.task end, j.result, j.status
+select b.job, b.cleanup, case when j.worker is null and b.config is not null then '' else j.task end, j.result, j.attempt
 from main.builds b join main.jobs j on j.id = b.job
 where b.job = :job and b.cleanup is not null
 
