@@ -203,16 +203,16 @@ class Workflow:
             BadArguments: there is no such result status, or the log is none of these.
             PreconditionFailed: it does not run, or was reclaimed from this run.
         """
-        result, log = _result_status(status), _bytes(logfile)
+        result, log, user = _result_status(status), _bytes(logfile), self._settings.user
         with self._store.transaction() as tx:
             now = self._store.now()
             row = self._held(tx, job, now, epoch)
             if result is ResultStatus.KILLED:
-                self._event(tx, "kill", row, now)
-            settlement = self._end(tx, row, result, now)
+                self._event(tx, "kill", row, now, user)
+            settlement = self._end(tx, row, result, now, user=user)
             self._store.files.put(tx, row.id, log, now)
             if row.definition is None:
-                self._event(tx, "finish", row, now, status=result.value)
+                self._event(tx, "finish", row, now, user, status=result.value)
             self._released(tx, row, now)
         self._tell(ready=settlement.ready)
         return self._fresh(job)
@@ -343,13 +343,20 @@ class Workflow:
         if row is None:
             return None, ""
         if row.definition is None:
-            self._event(tx, "start", row, now)
+            self._event(tx, "start", row, now, self._settings.user)
             return row, ""
-        missing = run(self._store.jobs.recurrence.started([row], now), tx).get(id)
+        missing = run(self._store.jobs.recurrence.started([row], now, self._settings.user), tx).get(id)
         return row, f"there is no successful build of {', '.join(missing)}" if missing else ""
 
     def _end(
-        self, tx: Transaction, row: JobRow, result: ResultStatus, now: int, *, error: str | None = None
+        self,
+        tx: Transaction,
+        row: JobRow,
+        result: ResultStatus,
+        now: int,
+        *,
+        user: str | None = None,
+        error: str | None = None,
     ) -> Settlement:
         after = result.job_status
         if after is Status.FAILED and error is None:
@@ -363,7 +370,7 @@ class Workflow:
             result_status=None if result_of(after) is result else result.value,
         )
         ops = self._store.jobs.ops(tx, [row.id])[row.id] if row.op_count > 1 else None
-        item = Settled(row, outcome, Decision(after), ops)
+        item = Settled(row, outcome, Decision(after), ops, user=user)
         return settle(tx, self._store.jobs, [item], self._store.queues.all(tx), row.machine or "", now)
 
     def _released(self, tx: Transaction, row: JobRow, now: int) -> None:
@@ -373,7 +380,7 @@ class Workflow:
         elif row.machine is not None:
             self._store.machines.retire(tx, row.machine, now)
 
-    def _event(self, tx: Transaction, kind: str, row: JobRow, now: int, user: str | None = None, **data: str) -> None:
+    def _event(self, tx: Transaction, kind: str, row: JobRow, now: int, user: str | None, **data: str) -> None:
         self._store.events.add(
             tx, kind, now, user=user, job=row.id, definition=row.definition, machine=row.machine, data=data
         )

@@ -106,6 +106,34 @@ def test_a_job_is_started_and_reclaimed(jobyard, yard, pending):
     assert [event["user"] for event in jobyard.data("event", "list", "--kind", "reclaim")] == ["bob"]
 
 
+def test_who_starts_and_ends_a_run_is_named(jobyard, yard):
+    define(yard)
+    jobyard.done("workflow", "new", "git", "--user", "a")
+    jobyard.done("workflow", "take", "m1", "--user", "b")
+    jobyard.done("workflow", "heartbeat", "1", "--user", "c")
+    jobyard.done("workflow", "finish", "1", "success", "--user", "d")
+    jobyard.done("workflow", "start", "2", "m1", "--user", "e")
+    jobyard.done("workflow", "finish", "2", "killed", "--user", "f")
+
+    assert [(event.kind, event.user, event.machine) for event in reversed(yard.events(definition="git"))] == [
+        ("start", "b", "m1"),
+        ("finish", "d", "m1"),
+        ("publish", "d", "m1"),
+        ("start", "e", "m1"),
+        ("kill", "f", "m1"),
+        ("finish", "f", "m1"),
+    ]
+
+
+def test_who_starts_and_ends_a_run_without_a_definition_is_named(jobyard, yard):
+    yard.machines.online("m1")
+    jobyard.enqueue("add", "--arg", "1")
+    jobyard.done("workflow", "start", "1", "m1", "--user", "a")
+    jobyard.done("workflow", "finish", "1", "success", "--user", "b")
+
+    assert [(event.kind, event.user) for event in yard.events(job=1)] == [("finish", "b"), ("start", "a")]
+
+
 def test_a_pending_job_is_deleted(jobyard, yard, pending):
     enter(yard, "git", "retired")
 

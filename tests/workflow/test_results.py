@@ -124,13 +124,13 @@ def test_the_audit_trail_tells_the_whole_story(yard, clock, kernel):
     assert told == [
         ("create", "ann", None),
         ("request", "bob", None),
-        ("start", None, "m1"),
+        ("start", "ann", "m1"),
         ("reclaim", None, "m1"),
         ("finish", None, "m1"),
-        ("start", None, "m2"),
+        ("start", "ann", "m2"),
         ("cancel", "ann", "m2"),
-        ("kill", None, "m2"),
-        ("finish", None, "m2"),
+        ("kill", "ann", "m2"),
+        ("finish", "ann", "m2"),
     ]
 
 

@@ -158,7 +158,7 @@ class TestStartJob:
         assert pending.status == "running"
         assert (pending.machine, pending.started_at, pending.heartbeat, pending.logtail) == ("m1", now, now, "")
         assert (pending.attempt, pending.worker) == (1, None)
-        assert (event.job, event.definition, event.machine, event.user) == (pending.id, "git", "m1", None)
+        assert (event.job, event.definition, event.machine, event.user) == (pending.id, "git", "m1", "ann")
         assert yard.machines.get("m1").jobs == [pending]
 
     def test_the_requester_is_kept(self, yard, pending):

@@ -96,6 +96,7 @@ def request(session: Session, /, job: int, as_json: bool) -> None:
 @click.argument("machine", shell_complete=MACHINES)
 @click.option("--limit", type=click.IntRange(min=0), default=3, show_default=True, help="At most so many at a time.")
 @click.option("--queue", metavar="NAME", shell_complete=QUEUES, help="Only of this queue.")
+@_user
 @json_option
 @pass_session
 def take(session: Session, /, machine: str, limit: int, queue: str | None, as_json: bool) -> None:
@@ -120,6 +121,7 @@ def take(session: Session, /, machine: str, limit: int, queue: str | None, as_js
 @command.command("start")
 @_job
 @click.argument("machine", shell_complete=MACHINES)
+@_user
 @json_option
 @pass_session
 def start(session: Session, /, job: int, machine: str, as_json: bool) -> None:
@@ -137,6 +139,7 @@ def start(session: Session, /, job: int, machine: str, as_json: bool) -> None:
 @_job
 @click.option("--logtail", default="", metavar="TEXT", help="The last few lines of its output.")
 @_epoch
+@_user
 @json_option
 @pass_session
 def heartbeat(session: Session, /, job: int, logtail: str, epoch: int | None, as_json: bool) -> None:
@@ -155,6 +158,7 @@ def heartbeat(session: Session, /, job: int, logtail: str, epoch: int | None, as
 @click.argument("status", metavar="STATUS", type=click.Choice([status.value for status in ResultStatus]))
 @click.option("--log", type=click.File("rb"), metavar="FILE", help="What the run has said; - for standard input.")
 @_epoch
+@_user
 @json_option
 @pass_session
 def finish(session: Session, /, job: int, status: str, log: BinaryIO | None, epoch: int | None, as_json: bool) -> None:

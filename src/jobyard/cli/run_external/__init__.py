@@ -8,7 +8,7 @@ import socket
 import click
 
 from jobyard.cli import format
-from jobyard.cli.command import Command
+from jobyard.cli.command import Command, setting_options
 from jobyard.cli.failure import FAILED, WrongUse
 from jobyard.cli.names import MACHINES, QUEUES
 from jobyard.cli.params import duration
@@ -33,6 +33,7 @@ _HEARTBEAT = "How often a running job is beaten; by default each 30s, or ten tim
     "--inactivity-timeout", type=duration, default="1h", show_default=True, help="After which silence to kill it."
 )
 @click.option("--until-idle", is_flag=True, help="Leave when no job is due or running; 1 if one failed.")
+@setting_options(("user",))
 @click.argument("words", metavar="-- COMMAND [ARG]...", nargs=-1, required=True, type=click.UNPROCESSED)
 @pass_session
 def command(
