@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from jobyard import BadArguments, MissingDependencies, QueueClosed, Retry, UnknownJob, retval
+from jobyard import BadArguments, MissingDependencies, PreconditionFailed, QueueClosed, Retry, UnknownJob, retval
 from jobyard.testing import run_now
 
 
@@ -302,6 +302,21 @@ def test_a_policy_of_attempts_comes_back_as_yaml_has_it(yard, builds, retry, sho
 def test_a_policy_that_is_none_is_refused(builds, retry):
     with pytest.raises(BadArguments, match="retry"):
         builds.create_build("job", {"retry": retry})
+
+
+def test_a_retired_definition_is_not_built_either_way(yard, builds):
+    yard.task(name="t")(lambda: None)
+    yard.definitions.add("low", "t", state="draft")
+    yard.definitions.add("high", "t", dependencies=["low"], state="draft")
+    yard.definitions.retire("low")
+
+    with pytest.raises(PreconditionFailed, match="low is retired"):
+        builds.create_build("low")
+    with pytest.raises(PreconditionFailed, match="low is retired"):
+        builds.create_build("high", build_config={"dependency_builds": {"low": None}})
+
+    assert yard.jobs() == []
+    assert builds.create_build("low", {"title": "of before"})
 
 
 def test_a_new_build_of_a_dependency_is_one_of_its_definition(yard, builds):

@@ -16,9 +16,9 @@ import msgspec
 from jobyard.definitions.definition import keys_of, plain_retry
 from jobyard.definitions.recipes import fitted, retry_policy
 from jobyard.definitions.writing import arguments_of
-from jobyard.errors import BadArguments
+from jobyard.errors import BadArguments, PreconditionFailed
 from jobyard.model.codec import JSON, Codec, decode_any_arguments
-from jobyard.model.definition import DefinitionRow, Recipe
+from jobyard.model.definition import DefinitionRow, DefinitionState, Recipe
 from jobyard.model.newjob import JobOptions, NewJob, NewOp
 from jobyard.model.references import Ref, Retval
 from jobyard.model.retry import Retry
@@ -83,7 +83,10 @@ class Configs:
         )
 
     def snapshot(self, row: DefinitionRow, more: Mapping[str, Any]) -> NewBuild:
-        """The build of a definition as it is now."""
+        """The build of a definition as it is now. Raises `PreconditionFailed` if it is retired."""
+        if row.state == DefinitionState.RETIRED:
+            msg = f"definition {row.name} is retired, so it is not built"
+            raise PreconditionFailed(msg)
         recipe = row.recipe
         job = job_of(row.name, recipe)
         job.requester = self._user

@@ -156,6 +156,7 @@ class Storage:
             The id of the build.
 
         Raises:
+            PreconditionFailed: the definition is retired, or that of a dependency that gets a new build.
             MissingDependencies: a dependency has no successful build; nothing was created.
             UnknownJob: a dependency is pinned to a build that does not exist.
             BadArguments: something in a configuration is wrong, or cannot be stored.
