@@ -231,6 +231,16 @@ def test_what_a_pipeline_was_refused_before_is_told(store, server):
             add(store, connection)
 
 
+def test_a_transaction_that_has_failed_is_no_server_away(store, server):
+    with psycopg.connect(server) as connection:
+        with pytest.raises(psycopg.DataError):
+            connection.execute("select 1 / 0")
+        with pytest.raises(StoreError, match="transaction is aborted") as refused:
+            add(store, connection)
+
+    assert type(refused.value) is StoreError
+
+
 def sqlalchemy_url(server, driver):
     return server.replace("postgresql://", f"postgresql+{driver}://")
 

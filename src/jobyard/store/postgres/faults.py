@@ -18,10 +18,11 @@ _UNFIT = (
     DataError,
     IntegrityError,
     errors.FeatureNotSupported,
+    errors.InFailedSqlTransaction,
     errors.ProgramLimitExceeded,
     errors.StatementTooComplex,
 )
-"""The statement, or a value in it, does not fit the tables or the server, or its plan no longer does."""
+"""The statement, or a value in it, does not fit the tables, the server or the transaction, or its plan no longer does."""
 _NO_CONNECTION_LEFT = (
     "too many connections",
     "too many clients",
