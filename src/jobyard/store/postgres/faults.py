@@ -22,7 +22,7 @@ _UNFIT = (
     errors.ProgramLimitExceeded,
     errors.StatementTooComplex,
 )
-"""The statement, or a value in it, does not fit the tables, the server or the transaction, or its plan no longer does."""
+"""The statement, or a value in it, fits neither the tables nor the server, or its transaction or plan is spent."""
 _NO_CONNECTION_LEFT = (
     "too many connections",
     "too many clients",
