@@ -148,6 +148,22 @@ def test_build_names_what_is_missing(shop):
     assert shop("definition", "build", "report", "--pin", "extract").exit_code == 2
 
 
+@pytest.mark.parametrize("command", [("definition", "build"), ("run", "--timeout", "0s")])
+@pytest.mark.parametrize("options", [("extract", "--revdeps"), ("total", "--pin", "report=new"), ("total", "--deps")])
+def test_every_protected_definition_that_would_be_built_is_asked_for(jobyard, write, command, options):
+    more = "      - {name: total, task: add, args: [!retval report, 1], dependencies: [report]}\n"
+    jobyard.done("definition", "load", write(SHOP + more), app=True)
+    if options[1] != "--deps":
+        jobyard.done("run", "extract", "--here", app=True)
+    before = jobyard.data("job", "list")
+
+    asked = jobyard(*command, *options, app=True, input="n\n")
+
+    assert asked.exit_code == 1
+    assert asked.stderr.count("report is protected. Build it?") == 1
+    assert jobyard.data("job", "list") == before
+
+
 def test_run_ends_with_1_unless_all_succeeded(jobyard, write):
     path = write("definitions: [{name: bad, task: broken, args: [secret]}]")
     jobyard.done("definition", "load", path, app=True)

@@ -50,6 +50,16 @@ def test_a_diamond_builds_each_once_and_in_order(yard, diamond):
     assert top.refresh().result == 112
 
 
+def test_what_would_be_built_is_told_in_order(yard, diamond):
+    planned = yard.definitions.planned
+
+    assert planned("top", build_deps=True) == ["base", "left", "right", "top"]
+    assert planned("base") == ["base"]
+    with pytest.raises(MissingDependencies):
+        planned("top")
+    assert yard.count(by=()) == 0
+
+
 def test_what_is_built_already_is_taken(yard, diamond):
     yard.build("base")
     run(yard)

@@ -79,10 +79,17 @@ class AsyncDefinitions:
         build_revdeps: bool = False,
         pins: Mapping[str, Job[Any] | AsyncJob[Any] | int | None] | None = None,
     ) -> AsyncJob[Any]:
-        plain: Any = pins
-        if isinstance(pins, Mapping):
-            plain = {key: pin.job if isinstance(pin, AsyncJob) else pin for key, pin in pins.items()}
-        return AsyncJob(await _in_thread(self._yard.definitions.build, name, build_deps, build_revdeps, plain))
+        order = name, build_deps, build_revdeps, _plain(pins)
+        return AsyncJob(await _in_thread(self._yard.definitions.build, *order))
+
+    async def planned(
+        self,
+        name: str,
+        build_deps: bool = False,
+        build_revdeps: bool = False,
+        pins: Mapping[str, Job[Any] | AsyncJob[Any] | int | None] | None = None,
+    ) -> list[str]:
+        return await _in_thread(self._yard.definitions.planned, name, build_deps, build_revdeps, _plain(pins))
 
     async def delete_build(self, job: Job[Any] | AsyncJob[Any] | int) -> None:
         await _in_thread(self._yard.definitions.delete_build, job.job if isinstance(job, AsyncJob) else job)
@@ -92,3 +99,10 @@ class AsyncDefinitions:
 
     async def list(self) -> list[Definition]:
         return await _in_thread(self._yard.definitions.list)
+
+
+def _plain(pins: Any) -> Any:
+    """The same pins, with plain jobs."""
+    if not isinstance(pins, Mapping):
+        return pins
+    return {key: pin.job if isinstance(pin, AsyncJob) else pin for key, pin in pins.items()}

@@ -26,7 +26,7 @@ from jobyard.store.insert import Stored
 from jobyard.store.jobs import json_text
 from jobyard.store.recurrence import job_of
 
-__all__ = ["Order", "build", "pinned_ids"]
+__all__ = ["Order", "build", "pinned_ids", "planned"]
 
 
 @dataclass(frozen=True)
@@ -137,10 +137,7 @@ def build(store: Store, tx: Transaction, order: Order, requester: str | None, no
         UnknownJob, BadArguments: a pinned build does not exist, or is one of another definition; or nothing that is
             built takes it.
     """
-    rows = {row.name: row for row in store.definitions.all(tx)}
-    _check(store, tx, order, rows)
-    plan = _Plan(rows, store.definitions.dependencies(tx), order)
-    plan.make()
+    plan = _plan(store, tx, order)
     new = _new_jobs(plan, requester)
     stored = dict(zip(plan.steps, store.jobs.insert(tx, new, now), strict=True))
     _keep_snapshots(store, tx, plan, stored)
@@ -148,6 +145,19 @@ def build(store: Store, tx: Transaction, order: Order, requester: str | None, no
     data = {"builds": [each.row.id for each in stored.values()]}
     store.events.add(tx, "request", now, user=requester, job=head.id, definition=order.name, data=data)
     return stored
+
+
+def planned(store: Store, tx: Transaction, order: Order) -> list[str]:
+    """The definitions that `build` would make builds of, in their order. Raises as that does."""
+    return list(_plan(store, tx, order).steps)
+
+
+def _plan(store: Store, tx: Transaction, order: Order) -> _Plan:
+    rows = {row.name: row for row in store.definitions.all(tx)}
+    _check(store, tx, order, rows)
+    plan = _Plan(rows, store.definitions.dependencies(tx), order)
+    plan.make()
+    return plan
 
 
 def _check(store: Store, tx: Transaction, order: Order, rows: Mapping[str, DefinitionRow]) -> None:

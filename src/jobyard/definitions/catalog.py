@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar, Unpack
 
 from jobyard.cleanup import delete_build
 from jobyard.config import Settings
-from jobyard.definitions.building import Order, build, pinned_ids
+from jobyard.definitions.building import Order, build, pinned_ids, planned
 from jobyard.definitions.definition import Definition, Result
 from jobyard.definitions.entry import DefinitionKeywords, Entry, Fault, by_line
 from jobyard.definitions.overview import Overview, overview
@@ -225,6 +225,18 @@ class Definitions:
             stored = build(self._store, tx, order, user, now)
         self._store.driver.notify(everywhere=True)
         return self._job(as_read(stored[name].row, now))
+
+    def planned(
+        self,
+        name: str,
+        build_deps: bool = False,
+        build_revdeps: bool = False,
+        pins: Mapping[str, Job[Any] | int | None] | None = None,
+    ) -> list[str]:
+        """The names of the definitions that `Yard.build` would build, in order. Stores nothing, and raises as that."""
+        order = Order(name, build_deps, build_revdeps, pinned_ids({} if pins is None else pins))
+        with self._store.read() as tx:
+            return planned(self._store, tx, order)
 
     def delete_build(self, job: Job[Any] | int) -> None:
         """

@@ -90,10 +90,18 @@ def build_all(
 ) -> list[Job[Any]]:
     """The builds of these definitions, once whoever sits there agreed to build the protected ones."""
     names = tuple(dict.fromkeys(names))
-    for name in names:
-        if yard.definitions.get(name).protected and not yes:
-            click.confirm(f"{name} is protected. Build it?", abort=True, err=True)
+    if not yes:
+        _agree(yard, names)
+        planned = [each for name in names for each in yard.definitions.planned(name, deps, revdeps, dict(pins))]
+        _agree(yard, [each for each in planned if each not in names])
     return [yard.build(name, deps, revdeps, dict(pins)) for name in names]
+
+
+def _agree(yard: Yard, names: Iterable[str]) -> None:
+    """Ask before protected definitions are built."""
+    for name in dict.fromkeys(names):
+        if yard.definitions.get(name).protected:
+            click.confirm(f"{name} is protected. Build it?", abort=True, err=True)
 
 
 @click.command(cls=Command)
