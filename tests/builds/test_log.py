@@ -187,6 +187,15 @@ def test_any_record_that_logging_makes_is_stored(builds, said, stored):
     assert [(line.levelno, line.name, line.getMessage()) for line in builds.iter_log_messages(build)] == [stored]
 
 
+@pytest.mark.parametrize(("created", "year"), [(1e300, 9999), (-1e12, 1), (float("nan"), 1)])
+def test_a_record_of_no_time_is_one_of_the_end_of_the_calendar(builds, created, year):
+    build = builds.create_build("job")
+
+    builds.log_message(build, logging.makeLogRecord({"msg": "m", "created": created}))
+
+    assert [line.at.year for line in builds.iter_log_messages(build)] == [year]
+
+
 def test_a_message_that_raises_is_its_repr(builds):
     class Broken:
         def __str__(self):

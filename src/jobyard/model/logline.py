@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from jobyard.model.instants import to_micros
 from jobyard.model.messages import LogLine
 from jobyard.model.text import escape, shorten
 from jobyard.model.traceback.masks import masks
@@ -20,6 +22,7 @@ LONGEST = 100_000
 HIGHEST_LEVEL = 2**31 - 1
 """A level beyond it, which nobody uses, is stored as it."""
 
+_FIRST, _LAST = (to_micros(end.replace(tzinfo=UTC)) for end in (datetime.min, datetime.max))
 _formatter = logging.Formatter()
 
 
@@ -27,13 +30,18 @@ def line_of(record: logging.LogRecord, op: int, mask: tuple[str, ...]) -> LogLin
     """The line that stands for a record. Its arguments become reprs, with what looks secret hidden by *mask*."""
     return LogLine(
         op=op,
-        at=int(record.created * 1_000_000),
+        at=_instant(record.created),
         level=_level(record.levelno),
         logger=escape(str(record.name or "")),
         message=shorten(escape(_message(record, mask)), LONGEST),
         traceback=_traceback(record),
         data=_data(record, mask),
     )
+
+
+def _instant(created: float) -> int:
+    """When a record was made, as far as the calendar goes: whoever makes one may say anything."""
+    return int(max(_FIRST, min(created * 1_000_000, _LAST)))
 
 
 def _level(level: Any) -> int:
