@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import textwrap
 from datetime import UTC, date, datetime, time, timedelta
@@ -51,7 +52,12 @@ FAULTS = {
     "- name: a\n  task: null": ["line 3: a: says neither task nor function"],
     "- name: a\n  task: null\n  function: null": ["line 3: a: says neither task nor function"],
     "- {task: note}": ["line 2: the definition has no name"],
-    "- name: [1]\n  task: note": ["line 2: the definition has the name [1], which is no text"],
+    "- name: [1]\n  task: note": [
+        "line 2: the definition has no name that is one: name=[1]: give a text of 1 to 100 characters"
+    ],
+    '- {name: "a\\0", task: note}': [
+        r"line 2: the definition has no name that is one: name='a\x00': the character '\x00' has no place in it"
+    ],
     "- {name: a, task: note}\n- {name: a, task: note}": ["line 3: the name 'a' is taken by the definition in line 2"],
     "- name: a\n  task: note\n  task: note": ["line 4: the key 'task' is there twice"],
     "- name: a\n  task: note\n  kwargs:\n    value: {x: 1}\n    value: 2": ["line 6: the key 'value' is there twice"],
@@ -354,6 +360,16 @@ def test_a_function_needs_no_decorator(yard, write):
     assert job.ops[0].task == "posixpath:join"
 
 
+def test_a_function_is_added_in_python_as_in_yaml(yard, shop):
+    added = yard.definitions.add("join", function="os.path:join", args=["a", "b"])
+    job = yard.build("join")
+    yard.worker().run_until_idle()
+
+    assert (added.function, added.task, job.refresh().result) == ("os.path:join", "posixpath:join", "a/b")
+    with pytest.raises(BadArguments, match="task and function: give one of them"):
+        yard.definitions.add("join", "note", function="os.path:join")
+
+
 def test_what_holds_anyway_is_no_change(yard, shop, write):
     yard.definitions.load(write("definitions: [{name: a, task: note, overlap: skip, protected: false}]"))
 
@@ -425,6 +441,17 @@ def test_the_same_in_python_names_what_is_wrong(yard, shop):
         yard.definitions.change("a", dependencies=["b"])
     with pytest.raises(UnknownDefinition):
         yard.definitions.get("zzz")
+
+
+@pytest.mark.parametrize("name", ["", "n\0", "n" * 101, 5, None])
+def test_a_name_is_what_the_names_of_tasks_are(yard, shop, write, name):
+    with pytest.raises(BadArguments, match=r"^name="):
+        yard.definitions.add(name, "note")
+    with pytest.raises(BadDefinitions, match="the definition has no name"):
+        yard.definitions.load(write(f"definitions: [{json.dumps({'name': name, 'task': 'note'})}]"))
+
+    assert yard.definitions.list() == []
+    assert yard.definitions.add("n" * 100, "note").name == "n" * 100
 
 
 def test_a_definition_keeps_its_name(yard, shop):

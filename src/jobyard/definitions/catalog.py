@@ -28,7 +28,7 @@ from jobyard.model.states import STATUSES
 from jobyard.store import Store
 from jobyard.store.again import again
 from jobyard.store.jobs import as_read
-from jobyard.task import Registry
+from jobyard.task import Registry, checks
 
 __all__ = ["Definitions"]
 
@@ -72,7 +72,7 @@ class Definitions:
     def add(
         self,
         name: str,
-        task: AnyTask | str,
+        task: AnyTask | str | None = None,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
         *,
@@ -84,22 +84,19 @@ class Definitions:
 
         Args:
             name: of the definition.
-            task: the task, or its name.
+            task: the task, or its name; or give `function`.
             args: by position; ``retval("name")`` stands for the result of a dependency.
             kwargs: by name.
             user: who does it; by default the setting.
-            keys: the others of the YAML: `title`, `notes`, `dependencies`, `queue`, `priority`, `retry`, `timeout`,
+            keys: the others of the YAML: `function` (``module:function``, which becomes a task), `title`, `notes`, `dependencies`, `queue`, `priority`, `retry`, `timeout`,
                 `protected`, `cleanup`, `every`, `cron`, `timezone`, `overlap`, `jitter`, `failure_limit`, `keep`,
                 `state`.
 
         Raises:
             UnknownTask, UnknownDefinition, DependencyCycle, BadArguments: naming the definition and what is wrong.
         """
-        if not isinstance(name, str) or not name:
-            msg = f"name={name!r}: give a text"
-            raise BadArguments(msg)
         values = {"task": task, "args": args, "kwargs": kwargs, **keys}
-        self._put_one(Entry(name, values), user)
+        self._put_one(Entry(checks.name(name, "name"), values), user)
         return self.get(name)
 
     def change(self, name: str, /, user: str | None = None, **keys: Any) -> Definition:

@@ -19,6 +19,7 @@ from jobyard.definitions.entry import Entry, Fault
 from jobyard.errors import BadArguments, BadDefinitions
 from jobyard.model.references import Retval
 from jobyard.model.shapes.shape import short
+from jobyard.task import checks
 
 __all__ = ["Document", "dump", "read", "value"]
 
@@ -134,14 +135,18 @@ def _read_entry(loader: Any, node: yaml.Node, document: Document) -> None:
             _read_key(loader, key, value, entry)
         except (yaml.YAMLError, RecursionError) as error:
             document.faults.append(_fault_of(error, _line(key)))
-    is_known = "name" in entry.lines and "name" not in entry.values  # it cannot be read, which is told already
-    name = entry.values.pop("name", None)
-    if isinstance(name, str) and name:
-        entry.name = name
-    elif not is_known:
-        what = "has no name" if name is None else f"has the name {name!r}, which is no text"
-        document.faults.append(Fault(entry.at("name"), f"the definition {what}"))
+    if "name" in entry.values or "name" not in entry.lines:  # else it cannot be read, which is told already
+        _take_name(entry, document)
     document.entries.append(entry)
+
+
+def _take_name(entry: Entry, document: Document) -> None:
+    name = entry.values.pop("name", None)
+    try:
+        entry.name = checks.name(name, "name")
+    except BadArguments as error:
+        text = "the definition has no name" if name is None else f"the definition has no name that is one: {error}"
+        document.faults.append(Fault(entry.at("name"), text))
 
 
 def _pairs(node: yaml.MappingNode, document: Document) -> Iterator[tuple[yaml.Node, yaml.Node]]:
