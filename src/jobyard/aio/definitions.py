@@ -30,7 +30,7 @@ class AsyncDefinitions:
     async def add(
         self,
         name: str,
-        task: Task[..., Any] | str,
+        task: Task[..., Any] | str | None = None,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
         *,

@@ -88,9 +88,9 @@ class Definitions:
             args: by position; ``retval("name")`` stands for the result of a dependency.
             kwargs: by name.
             user: who does it; by default the setting.
-            keys: the others of the YAML: `function` (``module:function``, which becomes a task), `title`, `notes`, `dependencies`, `queue`, `priority`, `retry`, `timeout`,
-                `protected`, `cleanup`, `every`, `cron`, `timezone`, `overlap`, `jitter`, `failure_limit`, `keep`,
-                `state`.
+            keys: the others of the YAML: `function` (``module:function``, which becomes a task), `title`, `notes`,
+                `dependencies`, `queue`, `priority`, `retry`, `timeout`, `protected`, `cleanup`, `every`, `cron`,
+                `timezone`, `overlap`, `jitter`, `failure_limit`, `keep`, `state`.
 
         Raises:
             UnknownTask, UnknownDefinition, DependencyCycle, BadArguments: naming the definition and what is wrong.

@@ -16,6 +16,7 @@ __all__ = ["DefinitionKeywords", "Entry", "Fault", "by_line"]
 class DefinitionKeywords(TypedDict, total=False):
     """What `Definitions.add` takes besides the task and its arguments: the keys of the YAML."""
 
+    function: str | None
     title: str | None
     notes: str | None
     dependencies: Iterable[str] | None
