@@ -301,6 +301,35 @@ def test_what_is_dumped_loads_to_the_same(yard, shop, write, make_yard):
     assert yard.definitions.dump() == dumped
 
 
+def test_what_is_dumped_loads_to_the_same_states(yard, shop, write):
+    add = yard.definitions.add
+    add("active", "note", every="1h"), add("draft", "note", state="draft")
+    for name in ("paused", "gone", "needed"):
+        add(name, "note", every="1h")
+    add("user", "note", dependencies=["needed"])
+    yard.definitions.pause("paused"), yard.definitions.retire("gone"), yard.definitions.retire("needed")
+    states = {each.name: each.state for each in yard.definitions.list()}
+
+    dumped = yard.definitions.dump()
+    loaded = yard.definitions.load(write(dumped), prune=True)
+
+    assert loaded.unchanged == ["active", "draft", "paused", "needed", "user"]
+    assert {each.name: each.state for each in yard.definitions.list()} == states
+    assert states["needed"] == "retired"
+
+
+def test_what_is_dumped_loads_elsewhere(yard, shop, write):
+    yard.definitions.add("needed", "note")
+    yard.definitions.add("user", "note", dependencies=["needed"])
+    yard.definitions.retire("needed")
+    path = write(yard.definitions.dump())
+    yard.definitions.delete("user"), yard.definitions.delete("needed")
+
+    yard.definitions.load(path)
+
+    assert [(each.name, each.state) for each in yard.definitions.list()] == [("needed", "draft"), ("user", "active")]
+
+
 IN_YAML = [datetime(2024, 1, 2, 3, 4, 5, 6, UTC), date(2024, 1, 2), b"\0a", {1, 2}, "2024-01-02", "1.50", "a\nb "]
 NOT_IN_YAML = [Decimal("1.50"), UUID(int=7), time(3, 4), timedelta(hours=1), (1, "a"), [Decimal(1)]]
 

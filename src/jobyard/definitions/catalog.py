@@ -18,7 +18,7 @@ from jobyard.errors import BadArguments, BadDefinitions
 from jobyard.model.arguments import Arguments
 from jobyard.model.codec import Codec
 from jobyard.model.definition import DefinitionState, Recipe, recurrence_key, result_of
-from jobyard.model.graph import outdated
+from jobyard.model.graph import in_order, outdated
 from jobyard.model.instants import from_micros
 from jobyard.model.job import Job
 from jobyard.model.newjob import options_of
@@ -158,12 +158,18 @@ class Definitions:
         """
         All definitions but the retired ones, as the YAML that `load` takes.
 
+        A retired one that another depends on is there as a draft, since a file is loaded with all that it names. Loaded
+        again, the definitions stay in their states.
+
         Raises:
             BadDefinitions: arguments would not come back as they are; each is named.
         """
         from jobyard.definitions.document import dump  # what reads YAML, only those need who have some
 
-        return dump([each.keys() for each in self.list() if each.state != DefinitionState.RETIRED])
+        listed = {each.name: each for each in self.list()}
+        edges = {name: each.dependencies for name, each in listed.items()}
+        needed = set(in_order(edges, [name for name, each in listed.items() if each.state != DefinitionState.RETIRED]))
+        return dump([_dumped(each) for name, each in listed.items() if name in needed])
 
     def get(self, name: str) -> Definition:
         """Raises `UnknownDefinition`."""
@@ -349,6 +355,11 @@ class Definitions:
         """All of them, in the order in which they came."""
         with self._store.read() as tx:
             return [Definition(row, self) for row in self._store.definitions.all(tx)]
+
+
+def _dumped(definition: Definition) -> Mapping[str, Any]:
+    is_retired = definition.state == DefinitionState.RETIRED
+    return {**definition.keys(), "state": DefinitionState.DRAFT.value} if is_retired else definition.keys()
 
 
 def _read(path: str | Path) -> tuple[list[Entry], list[Fault]]:

@@ -89,7 +89,7 @@ def _changes(loaded: Loaded) -> list[tuple[str, list[str]]]:
 @pass_session
 def dump(session: Session, /) -> None:
     """
-    Print all definitions but the retired ones as the YAML that `load` takes.
+    Print all definitions but the retired ones as the YAML that `load` takes; one that another depends on is a draft.
 
     Arguments that would not come back as they are, since YAML has no way to write them, are named; 1 then.
 
