@@ -155,6 +155,8 @@ def test_a_success_that_is_retried_is_the_latest_again_when_it_succeeds(yard, bu
     second.refresh().retry()
     run_now(yard)
     seen.append(latest())
+
+    assert len(yard.events(kind="publish", definition="job")) == 1
     assert seen == [(second.id, "success"), (first.id, "success"), (first.id, "success"), (second.id, "success")]
 
 
@@ -178,6 +180,18 @@ def test_of_a_success_that_is_retried_and_fails_nothing_is_left_to_depend_on(yar
     assert (definition.refresh().last_build, definition.status) == (None, "failed")
     with pytest.raises(MissingDependencies, match="job"):
         yard.build("dependant")
+
+
+def test_the_first_success_is_published_once_also_if_it_is_retried(yard, finished):
+    yard.task(name="job")(lambda: None)
+    yard.definitions.add("job", "job", state="draft")
+    finished(skipped=True)
+    only = yard.build("job")
+    run_now(yard)
+    only.refresh().retry()
+    run_now(yard)
+
+    assert [event.job for event in yard.events(kind="publish")] == [only.id]
 
 
 def test_the_newest_success_is_the_latest_whichever_ended_last(yard, builds):

@@ -42,6 +42,7 @@ from unnest(:definition::text[], :at::bigint[], :user::text[], :job::bigint[], :
     as r (definition, at, "user", job, machine)
 join held on held.name = r.definition
 where r.job is not null and held.last_build is null
+    and not exists (select 1 from main.events where definition = held.name and kind = 'publish') -- that build may be gone
 
 -- name: record
 -- What runs change. Of builds that run at the same time the newest is the latest success, whichever ended last.

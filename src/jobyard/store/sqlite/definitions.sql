@@ -36,6 +36,7 @@ insert into events (at, kind, user, job, definition, machine)
 select r.at, 'publish', r.user, r.job, r.definition, r.machine
 from r join definitions d on d.name = r.definition
 where r.job is not null and d.last_build is null
+    and not exists (select 1 from events where definition = d.name and kind = 'publish') -- that build may be gone
 
 -- name: record
 -- What runs change. Of builds that run at the same time the newest is the latest success, whichever ended last.
