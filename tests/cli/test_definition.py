@@ -215,6 +215,15 @@ def test_builds_are_deleted_by_id(shop):
     assert [job["id"] for job in json.loads(shop.done("job", "list", "--json"))] == [2]
 
 
+def test_a_build_that_is_not_there_is_nothing_to_delete(shop):
+    job = shop.enqueue("add", "--arg", "1")
+
+    result = shop("definition", "delete-build", "777", str(job), app=True)
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.splitlines() == ["there is no build 777", f"there is no build {job}"]
+
+
 def test_a_clean_up_that_failed_is_shown(shop):
     shop.work()
     with closing(open_store(shop.url)) as store, store.transaction() as tx:

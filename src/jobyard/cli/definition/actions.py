@@ -15,7 +15,7 @@ from jobyard.cli.failure import Failure
 from jobyard.cli.names import DEFINITIONS
 from jobyard.cli.params import job_id
 from jobyard.cli.session import Session, pass_session
-from jobyard.errors import JobyardError
+from jobyard.errors import JobyardError, UnknownJob
 
 if TYPE_CHECKING:
     from jobyard.definitions import Definition, Definitions
@@ -200,16 +200,27 @@ def delete_build(session: Session, /, ids: tuple[int, ...]) -> None:
     Examples:
       jobyard --app shop.jobs definition delete-build 12 13
     """
-    definitions = session.yard().definitions
+    yard = session.yard()
     for id in dict.fromkeys(ids):
+        if not _is_build(yard, id):
+            output.warn(f"there is no build {id}")
+            continue
         try:
-            definitions.delete_build(id)
+            yard.definitions.delete_build(id)
         except JobyardError:
             raise
         except Exception as error:  # the user's own code
             msg = f"the clean-up of build {id} failed, so it stays: {type(error).__name__}: {error}"
             raise Failure(msg) from error
         output.line(f"build {id} deleted")
+
+
+def _is_build(yard: Yard, id: int) -> bool:
+    try:
+        yard.builds.get_build(id)
+    except UnknownJob:
+        return False
+    return True
 
 
 def _each(session: Session, names: Iterable[str], as_json: bool, act: Callable[[Definitions, str], Definition]) -> None:
