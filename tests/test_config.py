@@ -56,6 +56,13 @@ def test_without_anything_given_the_defaults_hold(tmp_path: Path) -> None:
     assert set(settings.sources) == set(SETTINGS)
 
 
+def test_settings_are_shown_without_the_url_which_may_have_a_password(tmp_path: Path) -> None:
+    settings = load(tmp_path, url="postgresql://ann:hush@localhost/x")
+
+    assert "poll=5.0" in repr(settings)
+    assert "hush" not in repr(settings)
+
+
 def test_settings_cannot_be_changed(tmp_path: Path) -> None:
     with pytest.raises(FrozenInstanceError):
         load(tmp_path).poll = 3  # type: ignore[misc]

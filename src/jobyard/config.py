@@ -118,8 +118,8 @@ def _unfit(name: str, value: object, wanted: str) -> ValueError:
     return ValueError(f"{name}={value!r}: give {wanted}")
 
 
-def _setting(default: T, parse: Callable[[object, str], T], doc: str) -> T:
-    return field(default=default, metadata={"parse": parse, "doc": doc})
+def _setting(default: T, parse: Callable[[object, str], T], doc: str, *, shown: bool = True) -> T:
+    return field(default=default, repr=shown, metadata={"parse": parse, "doc": doc})
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Settings:
     the environment variable, ``argument of Yard`` or the option of the command line.
     """
 
-    url: str = _setting("sqlite:///jobyard.db", _text, "Where the jobs are stored.")
+    url: str = _setting("sqlite:///jobyard.db", _text, "Where the jobs are stored.", shown=False)
     app: str | None = _setting(None, _text, "The yard of the application, as module:name.")
     queues: tuple[str, ...] = _setting((), _texts, "The queues a worker serves; none given: all of them.")
     concurrency: int = _setting(10, _count, "How many jobs a worker runs at the same time.")

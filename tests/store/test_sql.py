@@ -11,6 +11,7 @@ from tests.conftest import KINDS
 from tests.store.acts import SECOND, new, put, row
 
 import jobyard
+from jobyard.errors import StoreError
 from jobyard.model.ranking import rank
 from jobyard.store import open_store
 from jobyard.store.insert import Inserter
@@ -140,6 +141,13 @@ def test_parameters_are_found_in_the_order_of_their_first_use():
         "a",
         "c_1",
     ]
+
+
+def test_what_does_not_fit_the_tables_is_no_fault_of_the_server(store):
+    with pytest.raises(StoreError) as refused, store.transaction() as tx:
+        tx.fetch("insert into main.queues (name, paused, drained) values (:name, 0, 0)", {"name": None})
+
+    assert refused.type is StoreError
 
 
 def test_an_unknown_statement_is_named():

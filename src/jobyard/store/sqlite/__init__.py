@@ -28,6 +28,8 @@ _log = logging.getLogger("jobyard.store")
 _READERS = 4
 _PATIENCE = 5.0
 """Seconds for which a fork waits for other threads to end their transactions."""
+_UNFIT = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG)
+"""The statement, or a value in it, does not fit the tables."""
 _abandoned: list[sqlite3.Connection] = []
 """Connections that a fork copied into this process: closing or collecting one would harm the parent's."""
 
@@ -46,7 +48,7 @@ def translated(error: sqlite3.Error, location: str) -> StoreError:
         return StoreUnavailable(f"{location}: the file or its folder is read-only for this user ({error})")
     if code == sqlite3.SQLITE_NOTADB:
         return StoreUnavailable(f"{location}: the file is not a SQLite database ({error})")
-    if code == sqlite3.SQLITE_ERROR:  # the statement does not fit the tables
+    if code in _UNFIT:
         return StoreError(f"{location}: {error}")
     return StoreUnavailable(f"{location}: {error}")
 
