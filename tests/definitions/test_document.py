@@ -490,6 +490,20 @@ def test_a_definition_keeps_its_name(yard, shop):
         yard.definitions.change("a", name="b")
 
 
+@pytest.mark.parametrize("task", ["note", "total"])
+def test_arguments_without_an_end_are_refused(yard, shop, task):
+    endless, deep = [], []
+    endless += [endless, endless]
+    for _ in range(2000):
+        deep = [deep]
+
+    for given in (endless, deep):
+        with pytest.raises(BadArguments, match="a: args: they are nested too deep, or hold themselves"):
+            yard.definitions.add("a", task, [given])
+        with pytest.raises(BadArguments, match="a: kwargs: they are nested too deep, or hold themselves"):
+            yard.definitions.add("a", task, kwargs={"value": {"deep": given}})
+
+
 def test_a_draft_makes_no_job_until_it_is_resumed(yard, shop):
     draft = yard.definitions.add("a", "note", every="1h", state="draft")
     assert (draft.state, draft.job) == ("draft", None)

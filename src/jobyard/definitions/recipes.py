@@ -83,6 +83,9 @@ _PATHS = ("function", "cleanup")
 """What they name may be imported, if a user says so."""
 KEYS = ("name", *_OWN, *_OPTIONS)
 """What a definition may say."""
+_NESTED = (Mapping, list, tuple, set, frozenset)
+_DEEPEST = 200
+"""Levels of values within values."""
 _ANY = Retval(name="")
 """An argument that fits every parameter, as any reference does."""
 
@@ -177,10 +180,10 @@ class Kitchen:
             draft.state = _state(value, key)
         elif key == "args":
             draft.args = None
-            draft.args = _listed(value)
+            draft.args = _listed(_finite(value, key))
         elif key == "kwargs":
             draft.kwargs = None
-            draft.kwargs = _named(value)
+            draft.kwargs = _named(_finite(value, key))
 
     def _task(self, given: Any, *, imports: bool) -> AnyTask:
         """A task by its name; a function, by ``module:function``, becomes one."""
@@ -303,6 +306,18 @@ def _find(value: Any, names: dict[str, None]) -> None:
     elif isinstance(value, (list, tuple, set, frozenset)):
         for each in value:
             _find(each, names)
+
+
+def _finite(given: Any, option: str) -> Any:
+    """The same, if those who walk through it come to its end before Python's stack does."""
+    level = [given]
+    for _ in range(_DEEPEST):
+        below = (each.values() if isinstance(each, Mapping) else each for each in level if isinstance(each, _NESTED))
+        level = list({id(each): each for values in below for each in values}.values())
+        if not level:
+            return given
+    msg = f"{option}: they are nested too deep, or hold themselves"
+    raise BadArguments(msg)
 
 
 def _holds_reference(value: Any) -> bool:
