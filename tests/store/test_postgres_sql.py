@@ -62,6 +62,7 @@ def scanned(lines):
         if re.search(r"Seq Scan on (?!queues|schema_version)\w+", line)
         or (re.search(r"Scan using \w+_pkey on", line) and "Index Cond" not in below)
         or re.search(r"Filter: .*\b(id|name) = ANY \(+(\$|InitPlan)", line)
+        or re.search(r"Join Filter: .*\b(id|name|definition)\b.* = ", line)
     ]
 
 

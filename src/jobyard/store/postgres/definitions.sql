@@ -35,14 +35,18 @@ where name = :name
 -- name: publish
 -- Hold the definitions of these runs, and note those of them whose first success it is: *job* is null for other ends.
 with held as materialized (
-    select name, last_build from main.definitions where name = any(:definition::text[]) order by name for update)
+    select r.*, d.last_build
+    from (
+        select * from unnest(:definition::text[], :at::bigint[], :user::text[], :job::bigint[], :machine::text[])
+            as r (definition, at, "user", job, machine)
+        order by definition collate "C" offset 0) as r
+    cross join lateral (select last_build from main.definitions where name = r.definition for update) as d)
 insert into main.events (at, kind, "user", job, definition, machine)
-select r.at, 'publish', r."user", r.job, r.definition, r.machine
-from unnest(:definition::text[], :at::bigint[], :user::text[], :job::bigint[], :machine::text[])
-    as r (definition, at, "user", job, machine)
-join held on held.name = r.definition
-where r.job is not null and held.last_build is null
-    and not exists (select 1 from main.events where definition = held.name and kind = 'publish') -- that build may be gone
+select at, 'publish', "user", job, definition, machine
+from held
+where job is not null and last_build is null
+    and not exists (select 1 from main.events e where e.definition = held.definition and e.kind = 'publish')
+    -- that build may be gone
 
 -- name: record
 -- What runs change. Of builds that run at the same time the newest is the latest success, whichever ended last.

@@ -188,13 +188,14 @@ returning jobs.id
 -- name: give_back
 -- From running to scheduled, queued or suspended: a retry, a hand-back, a reclaim, SuspendJob.
 -- rows: [id, epoch, status, due, rank, attempt, failures, crashes, error, task, options]
+-- `+status`, else the planner may take all that is held, and look through the batch for each.
 update main.jobs set
     status = (r ->> 2)::smallint, due = (r ->> 3)::bigint, rank = (r ->> 4)::bigint, attempt = (r ->> 5)::integer,
     failures = (r ->> 6)::integer, crashes = (r ->> 7)::integer, error = r ->> 8, task = r ->> 9, options = r ->> 10,
     epoch = jobs.epoch + 1, worker = null, started_at = null, exec_at = null,
     machine = null, heartbeat = null, logtail = null
 from (select r, (r ->> 0)::bigint as id from json_array_elements(:rows::text::json) as r offset 0) as rows
-where rows.id = +rows.id and jobs.id = rows.id and jobs.epoch = (r ->> 1)::bigint and jobs.status = 4
+where rows.id = +rows.id and jobs.id = rows.id and jobs.epoch = (r ->> 1)::bigint and +jobs.status = 4
 returning jobs.id
 
 -- name: advance
