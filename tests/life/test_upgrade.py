@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -71,7 +72,7 @@ def enqueue(site):
 def test_old_workers_stop_in_order_and_new_ones_go_on(site, newer):
     old = site.worker()
     assert site.start("worker", prefix=newer.prefix).wait() == 1
-    assert f"run `jobyard --url {site.url} db upgrade`" in site.log
+    assert f"run `jobyard --url {shlex.quote(site.url)} db upgrade`" in site.log
     site.tasks["hang"].enqueue()
     enqueue(site)
     eventually(lambda: len(site.lines("began")) > 10)
