@@ -387,13 +387,14 @@ class Claimer:
         for item in settlement.committed:
             if STATUSES[item.row.status] in FINAL:
                 self._forget(item)
-                self.tally.finished(item.row, item.outcome, STATUSES[item.row.status])
+                outcome = item.outcome
+                self.tally.finished(item.row, STATUSES[item.row.status], outcome.seconds, outcome.error)
         turn.ended += settlement.ended
         turn.stale += [(*item.key, "result") for item in settlement.stale]
 
     def _forget(self, item: Settled) -> None:
         """Its job is held no longer."""
-        if (held := self._ledger.drop(*item.key)) is not None:
+        if (held := self._ledger.drop(item.row.id, item.row.epoch)) is not None:
             self._hosts.left(held.host)
             if held.run.sync:
                 held.host.tell([Written(*held.key)])

@@ -78,8 +78,11 @@ class Ledger:
 
     def drop(self, id: int, epoch: int) -> Held | None:
         """Forget a job that is held no longer."""
-        held = self.get(id, epoch)
-        return self._held.pop(id) if held else None
+        held = self._held.get(id)
+        if held is None or held.row.epoch != epoch:
+            return None
+        del self._held[id]
+        return held
 
     def clear(self) -> list[Held]:
         """Forget all, and return them."""
@@ -129,7 +132,8 @@ class Ledger:
     def settled(self, held: Held, outcome: Outcome) -> Settled:
         """Decide what becomes of a job whose op has ended."""
         status = Status.CANCELING if held.canceling else Status.RUNNING
-        return Settled(held.row, outcome, self._decide(held, outcome, status), held.ops, _why_aside(outcome))
+        aside = None if outcome.ended == Ended.RETURNED else _why_aside(outcome)
+        return Settled(held.row, outcome, self._decide(held, outcome, status), held.ops, aside)
 
     def _decide(self, held: Held, outcome: Outcome, status: Status) -> Decision:
         row, retry = held.row, held.policy.retry

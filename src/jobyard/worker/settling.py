@@ -61,7 +61,8 @@ class Settling:
         for outcome in outcomes:
             held = self._ledger.get(outcome.id, outcome.epoch)
             if held is not None:
-                outcome.op = held.row.cursor if outcome.op == AT_CURSOR else outcome.op
+                if outcome.op == AT_CURSOR:
+                    outcome.op = held.row.cursor
                 items.append(self._ledger.settled(held, outcome))
             elif not outcome.finished_by_user:
                 turn.stale.append((outcome.id, outcome.epoch, "result"))

@@ -16,7 +16,7 @@ from jobyard.model.events import (
     JobStarted,
     JobSuspended,
 )
-from jobyard.model.messages import Ended, Outcome
+from jobyard.model.messages import Ended
 from jobyard.model.rows import JobRow
 from jobyard.model.states import FINAL, STATUSES, Status
 from jobyard.model.traceback import RemoteError
@@ -85,17 +85,14 @@ class Tally:
         if decision.crashed:
             crashes = row.crashes + 1
             self._emitter.emit(JobPoisoned(row.id, row.queue, row.task, crashes, _short(outcome.error) or "it crashed"))
-        self.finished(row, outcome, decision.status)
-
-    def finished(self, row: JobRow, outcome: Outcome, status: Status) -> None:
-        """A job that was run has ended so."""
-        self._ended(row, status, outcome.seconds, outcome.error)
+        self.finished(row, decision.status, outcome.seconds, outcome.error)
 
     def ended_without_a_run(self, row: JobRow) -> None:
         """A job has ended with one it waited for, or was not begun in time."""
-        self._ended(row, STATUSES[row.status], 0.0, row.error)
+        self.finished(row, STATUSES[row.status], 0.0, row.error)
 
-    def _ended(self, row: JobRow, status: Status, seconds: float, error: str | None) -> None:
+    def finished(self, row: JobRow, status: Status, seconds: float, error: str | None) -> None:
+        """A job has ended so, after a run of so many seconds."""
         self.ends[status] += 1
         if self._emitter.wants(JobFinished):
             short = _short(error) if status is Status.FAILED else None
