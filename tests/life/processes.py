@@ -15,6 +15,7 @@ from tests.life import app
 from tests.support import eventually
 
 from jobyard import Yard
+from jobyard.errors import StoreBusy
 from jobyard.store.invariants import check_invariants
 
 __all__ = ["Process", "Site"]
@@ -104,6 +105,27 @@ class Site:
         """The rows of all workers, oldest first."""
         with self.yard.store.read() as tx:
             return self.yard.store.workers.all(tx)
+
+    def freeze(self, process: Process) -> None:
+        """SIGSTOP, as a debugger or a frozen machine does it; not within a transaction, which all would wait for."""
+
+        def frozen() -> bool:
+            process.signal(signal.SIGSTOP)
+            eventually(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
+            if self._takes_writers():
+                return True
+            process.signal(signal.SIGCONT)
+            return False
+
+        eventually(frozen)
+
+    def _takes_writers(self) -> bool:
+        with Yard(self.url, busy_timeout=0.2) as yard:
+            try:
+                with yard.store.transaction():
+                    return True
+            except StoreBusy:
+                return False
 
     def let_go(self) -> None:
         (self.folder / "go").touch()

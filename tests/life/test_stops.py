@@ -76,10 +76,10 @@ def test_the_third_signal_ends_the_process_and_its_children(site):
 
 
 def test_a_worker_that_was_stopped_past_its_loss_ends_its_run(site):
-    """SIGSTOP, as a debugger or a frozen machine does it; meanwhile the job runs elsewhere."""
+    """Meanwhile the job runs elsewhere."""
     first = site.worker()
     job = begun(site, "hang")
-    first.signal(signal.SIGSTOP)
+    site.freeze(first)
     second = site.worker()
     eventually(lambda: len(site.lines("began")) == 2)
     first.signal(signal.SIGCONT)
@@ -96,13 +96,13 @@ def test_a_worker_that_was_stopped_past_its_loss_ends_its_run(site):
 def test_the_late_result_of_a_stopped_worker_is_refused(site):
     first = site.worker()
     job = begun(site, "hang")
-    first.signal(signal.SIGSTOP)
+    site.freeze(first)
     second = site.worker()
     eventually(lambda: len(site.lines("began")) == 2)
     site.let_go()
     job.wait(10)
     first.signal(signal.SIGCONT)
-    eventually(lambda: any(line.startswith(str(first.pid)) for line in site.lines("ended")))
+    eventually(lambda: any(line.startswith(str(first.pid)) for line in site.lines("ended")), timeout=30)
     second.kill()
     site.tasks["pid"].enqueue().wait(10)
 
