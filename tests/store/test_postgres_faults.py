@@ -300,7 +300,7 @@ def test_a_read_only_server_is_unavailable(url, clock):
     "statement",
     [
         "select 1 / 0",
-        "insert into main.queues (name, paused, drained) select string_agg(md5(i::text), ''), 0, 0 from generate_series(1, 300) i",
+        "insert into main.queues select string_agg(md5(i::text), ''), 0, 0 from generate_series(1, 300) as i",
         "insert into main.queues (name, paused) values ('a', 0), ('a', 0)",
     ],
 )
