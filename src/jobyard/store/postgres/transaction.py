@@ -108,6 +108,7 @@ class PostgresTransaction:
                     self._line.send(Call(statement))
                 if self._ask_number is not None:
                     self._number = self._line.send(Call(self._ask_number))
+                self._line.push()  # the server opens it while the first statement is written
             return self._line.send(call, take)
         except psycopg.Error as error:
             raise translated(error, self._location) from error
