@@ -6,7 +6,7 @@ A job that `start` gave to a machine has no worker: machine, heartbeat and epoch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from jobyard.errors import UnknownMachine
@@ -41,12 +41,7 @@ class Machines:
         return [_machine(row) for row in tx.fetch(self._sql.list)]
 
     def find(self, tx: Transaction, name: str) -> MachineRow | None:
-        return self.ask(tx, name)()
-
-    def ask(self, tx: Transaction, name: str) -> Callable[[], MachineRow | None]:
-        """`find`, not waited for."""
-        rows = tx.ask(self._sql.get, {"name": name})
-        return lambda: next(map(_machine, rows()), None)
+        return next(map(_machine, tx.fetch(self._sql.get, {"name": name})), None)
 
     def get(self, tx: Transaction, name: str) -> MachineRow:
         """The machine. Raises `UnknownMachine`."""

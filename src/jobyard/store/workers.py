@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from jobyard.model.machine import MachineState
 from jobyard.store.driver import Row, Transaction
 from jobyard.store.jobs import json_text
 from jobyard.store.sql import Statements
@@ -60,10 +61,20 @@ class Workers:
         """Renew the heartbeat. False: this incarnation was declared lost."""
         return tx.execute(self._sql.beat, {"id": id, "state": state, "now": now}) == 1
 
-    def ask_hold(self, tx: Transaction, id: int) -> Callable[[], bool]:
-        """Whether this incarnation is alive, and stays so until the transaction ends; not waited for."""
+    def ask_hold(self, tx: Transaction, id: int) -> Callable[[], tuple[bool, MachineState | None]]:
+        """
+        Hold an incarnation; not waited for.
+
+        Returns:
+            Whether it is alive, as it then stays until the transaction ends, and the state of its machine, if known.
+        """
         rows = tx.ask(self._sql.hold, {"id": id})
-        return lambda: bool(rows())
+
+        def held() -> tuple[bool, MachineState | None]:
+            states = [state for (state,) in rows()]
+            return bool(states), MachineState(states[0]) if any(states) else None
+
+        return held
 
     def end(self, tx: Transaction, id: int, state: str, now: int, *, before: int | None = None) -> bool:
         """

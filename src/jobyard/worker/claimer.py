@@ -19,6 +19,7 @@ from jobyard.errors import JobyardError, MissingDependencies, StoreError
 from jobyard.model.emitter import Emitter
 from jobyard.model.events import ChildDied, JobsClaimed, SlotAbandoned, StaleWrite
 from jobyard.model.faults import fault
+from jobyard.model.machine import MachineState
 from jobyard.model.messages import (
     Abandoned,
     Beat,
@@ -223,19 +224,22 @@ class Claimer:
         """
         self._known_queues = self._store.queues.all(tx)
         requests = self._store.requests.ask_open_for(tx, self.id)
-        alive = self._store.workers.ask_hold(tx, self.id)
-        machine = self._station.ask(tx)
+        held = self._store.workers.ask_hold(tx, self.id)
         self._record(tx, turn, now)
         self._settling.settle(tx, turn, self._known_queues, now)
         if self._in_doubt:
             self._return_unknown(tx, turn, now)
         if self.claiming:
-            self._claim(tx, turn, now, guess, lambda: self._station.takes_jobs(tx, machine(), now) and alive())
+            self._claim(tx, turn, now, guess, lambda: self._may_claim(tx, *held(), now))
         self._sort_requests(tx, turn, requests(), now)
-        turn.lost = not alive()
+        alive, _ = held()
+        turn.lost = not alive
         next_due = self._store.jobs.ask_next_due(tx)
         left = self._store.jobs.ask_ready_queues(tx) if turn.ready else list
         return lambda: (next_due(), bool(left()))
+
+    def _may_claim(self, tx: Transaction, alive: bool, machine: MachineState | None, now: int) -> bool:
+        return alive and self._station.takes_jobs(tx, machine, now)
 
     def _return_unknown(self, tx: Transaction, turn: Turn, now: int) -> None:
         """A commit that failed may have been carried out: jobs claimed by it are this worker's without its knowing."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 from jobyard.model.machine import MachineState
 from jobyard.store import Store
 from jobyard.store.driver import Transaction
-from jobyard.store.machines import MachineRow
 
 __all__ = ["Station"]
 
@@ -30,15 +28,10 @@ class Station:
     def beat(self, tx: Transaction, now: int) -> None:
         self._store.machines.beat(tx, self.name, now)
 
-    def ask(self, tx: Transaction) -> Callable[[], MachineRow | None]:
-        """The machine, not waited for."""
-        return self._store.machines.ask(tx, self.name)
-
-    def takes_jobs(self, tx: Transaction, machine: MachineRow | None, now: int) -> bool:
-        """Whether the machine is online. One that is quiescing goes offline here, once nothing runs on it."""
-        if machine is None:
+    def takes_jobs(self, tx: Transaction, state: MachineState | None, now: int) -> bool:
+        """Whether a machine in this state does. One that is quiescing goes offline here, once nothing runs on it."""
+        if state is None:
             return True
-        state = machine.state
         if state is MachineState.QUIESCING and self._store.machines.retire(tx, self.name, now):
             state = MachineState.OFFLINE
         if state is not self._state:

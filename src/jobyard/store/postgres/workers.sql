@@ -7,8 +7,10 @@ returning id
 update main.workers set heartbeat = :now, state = :state where id = :id and state in ('running', 'stopping')
 
 -- name: hold
--- The fence of a claim: whether this incarnation is alive. Locked: a reclaim that would declare it lost waits until this transaction has ended.
-select 1 from main.workers where id = :id and state in ('running', 'stopping') for share
+-- The fence of a claim: whether this incarnation is alive, and how its machine is. Locked: a reclaim that would declare it
+-- lost waits until this transaction has ended.
+select m.state from main.workers w left join main.machines m on m.name = w.machine
+where w.id = :id and w.state in ('running', 'stopping') for share of w
 
 -- name: lost
 select * from main.workers where state in ('running', 'stopping') and heartbeat < :before order by id

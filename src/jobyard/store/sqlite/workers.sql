@@ -7,8 +7,9 @@ returning id
 update workers set heartbeat = :now, state = :state where id = :id and state in ('running', 'stopping')
 
 -- name: hold
--- The fence of a claim: whether this incarnation is alive. In this transaction nobody else writes.
-select 1 from workers where id = :id and state in ('running', 'stopping')
+-- The fence of a claim: whether this incarnation is alive, and how its machine is. In this transaction nobody else writes.
+select m.state from workers w left join machines m on m.name = w.machine
+where w.id = :id and w.state in ('running', 'stopping')
 
 -- name: lost
 select * from workers where state in ('running', 'stopping') and heartbeat < :before order by id
