@@ -11,6 +11,16 @@ from jobyard.builds.messages import LogMessage
 from jobyard.testing import run_now
 
 
+def add_clean_up(yard, *answers):
+    """A task that raises one answer after another, where that is an error."""
+    left = iter(answers)
+
+    @yard.task(name="tidy")
+    def tidy(result: object) -> None:
+        if answer := next(left):
+            raise answer
+
+
 def tables_of(yard, build):
     with yard.store.read() as tx:
         return [
@@ -112,13 +122,7 @@ def test_its_clean_up_is_called_once_with_its_result(yard, builds):
 
 
 def test_a_clean_up_that_fails_keeps_the_build_and_is_called_again(yard, builds):
-    answers = iter([OSError("busy"), None])
-
-    @yard.task(name="tidy")
-    def tidy(result: object) -> None:
-        if error := next(answers):
-            raise error
-
+    add_clean_up(yard, OSError("busy"), None)
     build = builds.create_build("job", {"cleanup_function": "tidy"})
     builds.finish_build(build, retval=1)
     with pytest.raises(OSError, match="busy"):
@@ -134,13 +138,7 @@ def test_a_clean_up_that_fails_keeps_the_build_and_is_called_again(yard, builds)
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_a_clean_up_that_is_broken_off_can_be_repeated_at_once(yard, builds, finished, error):
-    answers = iter([error, None])
-
-    @yard.task(name="tidy")
-    def tidy(result: object) -> None:
-        if answer := next(answers):
-            raise answer
-
+    add_clean_up(yard, error, None)
     build = builds.create_build("job", {"cleanup": "tidy"})
     builds.finish_build(build)
     with pytest.raises(error):
@@ -152,13 +150,7 @@ def test_a_clean_up_that_is_broken_off_can_be_repeated_at_once(yard, builds, fin
 
 
 def test_a_prune_repeats_a_clean_up_that_failed(yard, builds, clock):
-    answers = iter([OSError("busy"), None])
-
-    @yard.task(name="tidy")
-    def tidy(result: object) -> None:
-        if answer := next(answers):
-            raise answer
-
+    add_clean_up(yard, OSError("busy"), None)
     build = builds.create_build("job", {"cleanup": "tidy"})
     builds.finish_build(build)
     clock.advance(8 * 86_400)

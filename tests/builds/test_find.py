@@ -11,6 +11,21 @@ from jobyard.builds import storage
 from jobyard.testing import run_now
 
 
+def add_answering(yard, *answers):
+    """A definition whose builds give, or raise, one answer after another; another one depends on it."""
+    left = iter(answers)
+
+    @yard.task(name="job")
+    def job() -> int:
+        if isinstance(answer := next(left), Exception):
+            raise answer
+        return answer
+
+    yard.definitions.add("job", "job", state="draft")
+    yard.definitions.add("dependant", "job", dependencies=["job"], state="draft")
+    return yard.definitions.get("job")
+
+
 @pytest.fixture
 def each(yard, builds, finished):
     """One build of each kind, by name."""
@@ -129,16 +144,7 @@ def test_the_latest_successful_build_is_neither_failed_nor_skipped_nor_unfinishe
 
 
 def test_a_success_that_is_retried_is_the_latest_again_when_it_succeeds(yard, builds):
-    answers = iter([1, 2, ValueError("third"), 4])
-
-    @yard.task(name="job")
-    def job() -> int:
-        if isinstance(answer := next(answers), Exception):
-            raise answer
-        return answer
-
-    definition = yard.definitions.add("job", "job", state="draft")
-    yard.definitions.add("dependant", "job", dependencies=["job"], state="draft")
+    definition = add_answering(yard, 1, 2, ValueError("third"), 4)
     first, second = yard.build("job"), yard.build("job")
     run_now(yard)
 
@@ -161,16 +167,7 @@ def test_a_success_that_is_retried_is_the_latest_again_when_it_succeeds(yard, bu
 
 
 def test_of_a_success_that_is_retried_and_fails_nothing_is_left_to_depend_on(yard, builds):
-    answers = iter([1, ValueError("again")])
-
-    @yard.task(name="job")
-    def job() -> int:
-        if isinstance(answer := next(answers), Exception):
-            raise answer
-        return answer
-
-    definition = yard.definitions.add("job", "job", state="draft")
-    yard.definitions.add("dependant", "job", dependencies=["job"], state="draft")
+    definition = add_answering(yard, 1, ValueError("again"))
     only = yard.build("job")
     run_now(yard)
     only.refresh().retry()
