@@ -38,13 +38,26 @@ def inbox():
 def test_outcomes_wait_for_each_other(inbox):
     reader = gathering(inbox, 3)
     eventually(lambda: inbox._asleep)
-    inbox.send([outcome(2)])
-    assert reader.is_alive()
-    inbox.send([outcome(3)])
+    inbox.send([outcome(2), outcome(3)])
     reader.join(10)
 
     assert not reader.is_alive()
     assert [message.id for message in inbox.take(10)] == [1, 2, 3]
+
+
+def test_one_outcome_more_wakes_nobody_who_waits_for_several(inbox):
+    def send():
+        eventually(lambda: inbox._asleep)
+        inbox.send([outcome(2)])
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    began = time.monotonic()
+    inbox.gather(3, 0.2)
+    sender.join()
+
+    assert time.monotonic() - began >= 0.2
+    assert [message.id for message in inbox.take(10)] == [1, 2]
 
 
 @pytest.mark.parametrize(
