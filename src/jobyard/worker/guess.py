@@ -34,7 +34,7 @@ class Guess:
         """These queues had jobs, and were open."""
         self._sober = max(0, self._sober - 1)
         if queues:
-            [self._queue, *_] = queues if len(queues) == 1 else [None]
+            self._queue = next(iter(queues)) if len(queues) == 1 else None
 
     def was_wrong(self) -> None:
         self._sober = _SOBER

@@ -45,8 +45,8 @@ insert into main.events (at, kind, "user", job, definition, machine)
 select at, 'publish', "user", job, definition, machine
 from held
 where job is not null and last_build is null
-    and not exists (select 1 from main.events e where e.definition = held.definition and e.kind = 'publish')
     -- that build may be gone
+    and not exists (select 1 from main.events e where e.definition = held.definition and e.kind = 'publish')
 
 -- name: record
 -- What runs change. Of builds that run at the same time the newest is the latest success, whichever ended last.
