@@ -194,9 +194,8 @@ class Context:
     def result_status(self, status: str | None) -> None:
         from jobyard.model.definition import ResultStatus  # few tasks say one
 
-        sayable = [each.value for each in ResultStatus if each is not ResultStatus.RECLAIMED]
-        if status is not None and status not in sayable:
-            msg = f"ctx.result_status={status!r}: a run ends with one of {', '.join(sayable)}"
+        if status is not None and ResultStatus.checked(status, "ctx.result_status") is ResultStatus.RECLAIMED:
+            msg = f"ctx.result_status={status!r}: that is said by who takes the job back, not by the run"
             raise BadArguments(msg)
         _run().result_status = status
 

@@ -203,7 +203,7 @@ class Workflow:
             BadArguments: there is no such result status, or the log is none of these.
             PreconditionFailed: it does not run, or was reclaimed from this run.
         """
-        result, log, user = _result_status(status), _bytes(logfile), self._settings.user
+        result, log, user = ResultStatus.checked(status, "status"), _bytes(logfile), self._settings.user
         with self._store.transaction() as tx:
             now = self._store.now()
             row = self._held(tx, job, now, epoch)
@@ -434,14 +434,6 @@ def _name(thing: Named | str) -> str:
 
 def _queue(name: str | None) -> str | None:
     return None if name is None else checks.name(name, "queue")
-
-
-def _result_status(status: object) -> ResultStatus:
-    try:
-        return ResultStatus(status)  # type: ignore[arg-type]
-    except ValueError:
-        msg = f"status={status!r}: a run ends with one of {', '.join(ResultStatus)}"
-        raise BadArguments(msg) from None
 
 
 def _bytes(log: bytes | str | BinaryIO | None) -> bytes:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 import msgspec
 
+from jobyard.errors import BadArguments
 from jobyard.model.messages import Ended
 from jobyard.model.references import Ref
 from jobyard.model.retry import Retry
@@ -56,6 +57,15 @@ class ResultStatus(StrEnum):
     FAILURE_REMOTE_BROKEN = "failure_remote_broken"
     RECLAIMED = "reclaimed"
     KILLED = "killed"
+
+    @classmethod
+    def checked(cls, status: object, name: str) -> ResultStatus:
+        """The status that was given as the argument *name*. Raises `BadArguments`."""
+        try:
+            return cls(status)  # type: ignore[arg-type]
+        except ValueError:
+            msg = f"{name}={status!r}: a run ends with one of {', '.join(cls)}"
+            raise BadArguments(msg) from None
 
     @property
     def job_status(self) -> Status:
