@@ -12,6 +12,8 @@ from tests.proxy import Proxy
 from tests.support import eventually
 
 JOBS = 3
+CLAIMED = b"unique_until\0"
+"""What the server says of the rows that an idle worker claims, once that is committed."""
 TURN_COMMITTED = re.compile(rb"min\0.*COMMIT\0", re.DOTALL)
 """What the server says at the end of a claimer's turn, whose last question is when the next job is due."""
 
@@ -128,6 +130,23 @@ class TestProxied:
         proxy.freeze()
 
         assert site.tasks["note"].enqueue(2).wait(17).result == 2
+        site.check()
+
+    def test_a_claim_whose_answer_is_lost_is_undone(self, site, far_url, proxy):
+        site.worker(url=far_url, poll=60, concurrency=2)
+        assert site.tasks["note"].enqueue(1).wait(20).result == 1
+        running = site.tasks["hang"].enqueue()
+        eventually(lambda: site.lines("began"))
+        eventually(lambda: idle(site))
+        proxy.cut_at = CLAIMED
+        job = site.tasks["note"].enqueue(2)
+
+        assert job.wait(20).result == 2
+        assert proxy.cut_at is None, "it was cut"
+        assert (job.attempt, site.crashes(job.id), site.lines("runs")) == (1, 0, ["1", "2"])
+        site.let_go()
+        running.wait(20)
+        assert running.attempt == 1, "the worker was not lost"
         site.check()
 
     def test_a_worker_outlives_a_commit_of_which_it_never_hears(self, site, url, far_url, proxy):

@@ -76,7 +76,7 @@ def test_no_hot_statement_scans_a_table(planner, noun, name):
     assert scanned(plan(planner, getattr(statements("postgres", noun), name))) == []
 
 
-@pytest.mark.parametrize("name", ["claim", "candidates", "promote", "expired", "prunable"])
+@pytest.mark.parametrize("name", ["claim", "claim_usual", "candidates", "promote", "expired", "prunable"])
 def test_what_takes_the_first_rows_sorts_nothing(planner, name):
     connection, _ = planner
     connection.execute("set enable_sort to off")  # to sort the rows of an empty table costs nothing

@@ -21,7 +21,7 @@ from jobyard.store.sql import migrations, noun_names, parameters, parts, stateme
 HOT = {
     "jobs": (
         "reserve insert insert_unique insert_plain insert_one unique_holder let_unique_go get get_many "
-        "parents_for_update promote next_due claim candidates any_ready finish give_back advance hold beat "
+        "parents_for_update promote next_due claim claim_usual candidates any_ready finish give_back advance hold beat "
         "to_canceling change held_by expired ops insert_ops change_op add_attempts attempts "
         "add_token token results of_queue_after rerank prunable count_due ready_queues"
     ),
@@ -38,7 +38,7 @@ HOT = {
 }
 BY_COLUMN = {("jobs", "finish"): {*Finish._fields}}
 """Batches that one dialect takes as one JSON text, `rows`, and another as an array for each column."""
-SORTED_BY_ITS_INDEX = ["claim", "candidates", "promote", "held_by", "of_queue_after", "prunable"]
+SORTED_BY_ITS_INDEX = ["claim", "claim_usual", "candidates", "promote", "held_by", "of_queue_after", "prunable"]
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def plan(store, statement):
 
 
 SMALL = re.compile(
-    r"SCAN (\(subquery-\d+\)|(r|given|ready|json_each|CONSTANT|sqlite_sequence)\b"
+    r"SCAN (\(subquery-\d+\)|(r|given|ready|free|candidates|json_each|CONSTANT|sqlite_sequence)\b"
     r"|(jobs|j) USING .*INDEX jobs_(ready|held)\b)"
 )
 """What may be read from end to end: what a statement makes up itself, the counter of ids, the unfinished alone."""

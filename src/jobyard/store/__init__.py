@@ -13,12 +13,13 @@ import msgspec
 
 from jobyard.errors import StoreError, StoreUnavailable
 from jobyard.model.newjob import NewJob
+from jobyard.model.rows import JobRow
 from jobyard.model.states import CODES
 from jobyard.store import migrate
 from jobyard.store.definitions import Definitions
 from jobyard.store.driver import Driver, Transaction
 from jobyard.store.insert import Stored, drained, is_plain, plain_row
-from jobyard.store.jobs import Jobs
+from jobyard.store.jobs import Jobs, claim_order
 from jobyard.store.locate import open_driver
 from jobyard.store.queues import Queues
 from jobyard.store.sql import statements
@@ -170,6 +171,21 @@ class Store:
         self.ensure()
         return self._explained(self.driver.transaction(durable=durable, priority=priority))
 
+    def claim_usual(self, queue: str, *, serves_all: bool, tasks: str, worker: int, limit: int) -> list[JobRow]:
+        """
+        Claim, in a transaction of its own, what `Jobs.ask_claim` would if nothing but that is to be done; else nothing.
+
+        Raises:
+            StoreUnavailable: in doubt only if jobs may still be claimed later; else it can be seen in the rows.
+        """
+        self.ensure()
+        place = self.jobs.place(queue, tasks)
+        values = {"queue": queue, "serves_all": int(serves_all), "tasks": tasks, "worker": worker, "limit": limit}
+        after = {"after_rank": place.rank, "after_id": place.id, "now": self.now()}
+        with self._explaining():
+            rows = self.driver.alone(self.jobs.sql.claim_usual, {**values, **after}, durable=False, decided=True)
+        return sorted((JobRow(*row) for row in rows), key=claim_order)
+
     def read(self) -> AbstractContextManager[Transaction]:
         """A short read transaction, see `Driver.read`."""
         self.ensure()
@@ -177,9 +193,13 @@ class Store:
 
     @contextmanager
     def _explained(self, transaction: AbstractContextManager[Transaction]) -> Iterator[Transaction]:
+        with self._explaining(), transaction as tx:
+            yield tx
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
         try:
-            with transaction as tx:
-                yield tx
+            yield
         except Exception as error:
             migrate.explain(error, self.driver, self.url)
             raise

@@ -93,12 +93,27 @@ class Driver(Protocol):
             StoreUnavailable: the database cannot be reached or written.
         """
 
-    def alone(self, statement: str, params: Params, *, queues: Collection[str] | None = None) -> list[Row]:
+    def alone(
+        self,
+        statement: str,
+        params: Params,
+        *,
+        queues: Collection[str] | None = None,
+        durable: bool = True,
+        decided: bool = False,
+    ) -> list[Row]:
         """
-        Run one statement that is a write transaction of its own; the rows come back once it is durable.
+        Run one statement that is a write transaction of its own; the rows come back once it is committed.
 
         Args:
             queues: those in which it makes work, as in `notify`, which need not be called; None if it makes none.
+            durable: as in `transaction`.
+            decided: where the word of it is lost, the error says so once nothing can come of it any more: what it did
+                can be looked up.
+
+        Raises:
+            StoreUnavailable: the database cannot be reached, or the word of it is lost; `in_doubt` then, unless it is
+                decided.
         """
 
     def read(self) -> AbstractContextManager[Transaction]:

@@ -22,7 +22,7 @@ from jobyard.store.recurrence import End, Recurrence
 from jobyard.store.release import Released, Releaser
 from jobyard.store.sql import Statements
 
-__all__ = ["AttemptRow", "Finish", "GiveBack", "Jobs", "as_read", "json_text"]
+__all__ = ["AttemptRow", "Finish", "GiveBack", "Jobs", "as_read", "claim_order", "json_text"]
 
 _encoder = msgspec.json.Encoder()
 _PROMOTED_AT_ONCE = 5000
@@ -198,7 +198,7 @@ class Jobs:
         asked = [self._ask_claim(tx, queue, share, values, meanwhile) for queue, share in shares.items()]
 
         def claimed() -> list[JobRow]:
-            rows = sorted((row for each in asked for row in each()), key=_claim_order)
+            rows = sorted((row for each in asked for row in each()), key=claim_order)
             if defined := [row for row in rows if row.definition is not None]:
                 run(self.recurrence.started(defined, now), tx)
             return rows
@@ -211,7 +211,7 @@ class Jobs:
         """The best of one queue, from where the hint says; if those are too few, from the start."""
         key = (queue, values["tasks"])
         began = time.monotonic()
-        place = self._hints.place(key, began)
+        place = self.place(queue, values["tasks"])
         after = {"after_rank": place.rank, "after_id": place.id}
         rows: list[JobRow] = []
 
@@ -224,7 +224,7 @@ class Jobs:
 
         def claimed() -> list[JobRow]:
             wait()
-            rows.sort(key=_claim_order)
+            rows.sort(key=claim_order)
             ended = time.monotonic()
             if place != START and len(rows) < limit:
                 self._hints.looked(key, place, [], ended, ended - began)
@@ -234,12 +234,15 @@ class Jobs:
 
         return claimed
 
+    def place(self, queue: str, tasks: str) -> Place:
+        """Where in its claim order a look for jobs of these tasks begins, see `Hints`."""
+        return self._hints.place((queue, tasks), time.monotonic())
+
     def _shares(self, tx: Transaction, queues: Sequence[str], tasks: str, limit: int) -> dict[str, int]:
         """How many of the best in all are in each queue: claimed there, no row is locked that is not taken."""
-        now = time.monotonic()
         best = []
         for queue in queues:
-            place = self._hints.place((queue, tasks), now)
+            place = self.place(queue, tasks)
             values = {"queue": queue, "tasks": tasks, "limit": limit, "after_rank": place.rank, "after_id": place.id}
             best += [(rank, id, queue) for rank, id in tx.fetch(self.sql.candidates, values)]
         return Counter(queue for _, _, queue in heapq.nsmallest(limit, best))
@@ -365,7 +368,8 @@ def _unknown(id: int) -> UnknownJob:
     return UnknownJob(f"there is no job {id} (or it has been pruned)")
 
 
-def _claim_order(row: JobRow) -> tuple[int, int]:
+def claim_order(row: JobRow) -> tuple[int, int]:
+    """By which the best jobs are the first."""
     return row.rank, row.id
 
 

@@ -125,9 +125,46 @@ class Claimer:
         self._known_queues: Mapping[str, Queue] = {}
         self._in_doubt = False
         """Whether the last turn failed."""
+        self._glanced = False
+        """Whether the last turn did no more than claim."""
 
     def turn(self, messages: list[Any]) -> Turn:
         """Write what *messages* report, claim, and hand out. If the store refuses, nothing was done."""
+        return self._glance(messages) or self._whole(messages)
+
+    def _glance(self, messages: list[Any]) -> Turn | None:
+        """
+        Do no more than claim, in one statement, so that an idle worker begins at once.
+
+        Returns:
+            None if nothing was claimed: there is nothing, or something else is to be done too.
+        """
+        glanced, self._glanced = self._glanced, False
+        turn = Turn(is_glance=True, again=True)
+        turn.wanted = 0 if messages or glanced or self._in_doubt else self._wanted(turn)
+        if self._guess.queue is None or not turn.wanted:
+            return None
+        began = time.perf_counter()
+        try:
+            rows = self._store.claim_usual(
+                self._guess.queue,
+                serves_all=self._queues is None,
+                tasks=self._known(),
+                worker=self.id,
+                limit=turn.wanted,
+            )
+        except BaseException:
+            self._in_doubt = True
+            raise
+        if not rows:
+            return None
+        turn.seconds = time.perf_counter() - began
+        turn.claimed = list(map(self._ledger.claims({}), rows))
+        self._glanced = True
+        self._after(turn)
+        return turn
+
+    def _whole(self, messages: list[Any]) -> Turn:
         turn = sorted_turn(messages)
         turn.wanted = self._wanted(turn)
         try:

@@ -48,6 +48,8 @@ class Turn:
     The store is to be looked at again at once: jobs became ready after the claim, some of those claimed never began,
     or an answer was lost.
     """
+    is_glance: bool = False
+    """Whether it did no more than claim: the rest of the store is to be looked at once that has begun."""
     lost: bool = False
     """Others think that this worker is dead: it may claim nothing."""
     _before: list[tuple[JobRow, JobRow]] = field(default_factory=list)

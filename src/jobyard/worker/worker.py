@@ -251,6 +251,8 @@ class Worker:
                 if turn is None:
                     self._pause(_TURN, failures)
                     continue
+                if turn.is_glance:
+                    self._inbox.wait(_GATHER)
                 next_due = turn.next_due
                 heed = Heed.JOBS if turn.wanted > len(turn.claimed) else Heed.REQUESTS
                 if turn.again:

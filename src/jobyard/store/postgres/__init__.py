@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -51,6 +51,11 @@ _LEAVE_MARK = """
 insert into main.idle (listener, heed, queues) values (:listener, :heed, :queues::text[]) on conflict do nothing
 """
 _NUMBER = "select pg_current_xact_id()"
+_END = """
+select pg_terminate_backend(pid) from pg_stat_activity
+where pid = :process::bigint and coalesce(backend_start, '-infinity') <= to_timestamp(:seen::bigint / 1000000.0)
+"""
+"""Gives no row where that process of the server is gone. Another that has its number by now was started later."""
 _STATUS = "select pg_xact_status(:number::text::xid8)"
 
 
@@ -101,17 +106,28 @@ class PostgresDriver:
     ) -> AbstractContextManager[PostgresTransaction]:
         return self._transaction("begin isolation level read committed", number=_NUMBER, priority=priority)
 
-    def alone(self, statement: str, params: Params, *, queues: Collection[str] | None = None) -> list[Row]:
+    def alone(
+        self,
+        statement: str,
+        params: Params,
+        *,
+        queues: Collection[str] | None = None,
+        durable: bool = True,  # as it always is
+        decided: bool = False,
+    ) -> list[Row]:
         self._forget_the_parents()
+        lost: psycopg.Error | None = None
         with self._connection() as connection:
             try:
                 rows = self._ask(connection, statement, params, queues)
             except psycopg.Error as error:
                 if not connection.closed:
                     raise
-                lost = StoreUnavailable(f"{self.location}: the connection was lost before the answer came ({error})")
-                lost.in_doubt = True
-                raise lost from error
+                lost = error
+        if lost is not None:
+            unknown = StoreUnavailable(f"{self.location}: the connection was lost before the answer came ({lost})")
+            unknown.in_doubt = not (decided and self._ended(connection))
+            raise unknown from lost
         if queues is not None:
             self._listener.tell()
         return rows
@@ -225,6 +241,16 @@ class PostgresDriver:
         unknown = StoreUnavailable(msg)
         unknown.in_doubt = True
         raise unknown from lost
+
+    def _ended(self, lost: Line) -> bool:
+        """End what the server still does for a lost connection; returns whether it is known to do nothing for it."""
+        deadline = time.monotonic() + self._target.busy_timeout
+        while self._target.prepare and time.monotonic() < deadline:  # a pooler may have given it several processes
+            with suppress(StoreError):
+                if not self._run(_END, {"process": lost.process, "seen": lost.seen}):
+                    return True
+            time.sleep(_ASK_AGAIN)
+        return False
 
     def _run(self, statement: str, params: Params) -> list[Row]:
         """One statement that is a transaction of its own."""

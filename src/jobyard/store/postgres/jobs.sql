@@ -162,6 +162,32 @@ update main.jobs set
 where id = any(array(select id from candidates))
 returning *
 
+-- name: claim_usual
+-- A claim that is a transaction of its own, for an idle worker. It gives jobs only where nothing else has to be asked or
+-- done with them: the worker is alive, its machine online, its queue has the defaults and, if it serves all, it alone has
+-- jobs; nothing has come due or expired, and all the best jobs are usual ones, that need no more than their row.
+with free as materialized (
+    select 1 from main.workers w left join main.machines m on m.name = w.machine
+    where w.id = :worker and w.state in ('running', 'stopping') and coalesce(m.state, 'online') = 'online'
+        and not exists (select 1 from main.queues where name = :queue)
+        and (:serves_all::integer = 0 or (
+            (select min(queue) from main.jobs where status = 1) = :queue
+            and (select max(queue) from main.jobs where status = 1) = :queue))
+        and not exists (select 1 from main.jobs where status = 0 and due <= :now)
+        and not exists (select 1 from main.jobs where expires <= :now and status < 4)
+    for share of w),
+candidates as materialized (
+    select id, op_count = 1 and crashes = 0 and refs is null and definition is null as is_usual from main.jobs
+    where queue = :queue and status = 1 and (rank, id) > (:after_rank, :after_id) and exists (select 1 from free)
+        and task = any(array(select value from json_array_elements_text(:tasks::text::json)))
+    order by rank, id limit :limit for no key update skip locked)
+update main.jobs set
+    status = 4, epoch = epoch + 1, attempt = attempt + 1, worker = :worker, started_at = :now, exec_at = null,
+    ended_at = null, machine = null, heartbeat = null, logtail = null,
+    unique_key = case when unique_until = 0 then null else unique_key end
+where id = any(array(select id from candidates)) and (select bool_and(is_usual) from candidates)
+returning *
+
 -- name: candidates
 select rank, id from main.jobs
 where queue = :queue and status = 1 and (rank, id) > (:after_rank, :after_id)

@@ -92,6 +92,10 @@ class Line:
         """The replies that are still to come, in order; None where the server makes a break."""
         self._posted = 0
         """How many breaks end with what nobody waits for."""
+        self.process = 0
+        """The number of the process of the server that answered last, as far as that was asked, ..."""
+        self.seen = 0
+        """... and when that was, by the clock of the server."""
 
     @property
     def closed(self) -> bool:

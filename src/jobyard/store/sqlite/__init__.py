@@ -163,10 +163,18 @@ class SqliteDriver:
         finally:
             self._leave()
 
-    def alone(self, statement: str, params: Params, *, queues: Collection[str] | None = None) -> list[Row]:
+    def alone(
+        self,
+        statement: str,
+        params: Params,
+        *,
+        queues: Collection[str] | None = None,
+        durable: bool = True,
+        decided: bool = False,  # as it always is
+    ) -> list[Row]:
         self._enter()
         try:
-            writer = self._opened_writer(durable=True)
+            writer = self._opened_writer(durable=durable)
             rows = writer.execute(statement, params).fetchall()
         except sqlite3.Error as error:
             raise translated(error, self.location) from error

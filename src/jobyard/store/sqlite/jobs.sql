@@ -140,6 +140,31 @@ where id in (
     order by rank, id limit :limit)
 returning *
 
+-- name: claim_usual
+-- A claim that is a transaction of its own, for an idle worker. It gives jobs only where nothing else has to be asked or
+-- done with them: the worker is alive, its machine online, its queue has the defaults and, if it serves all, it alone has
+-- jobs; nothing has come due or expired, and all the best jobs are usual ones, that need no more than their row.
+with free as materialized (
+    select 1 from workers w left join machines m on m.name = w.machine
+    where w.id = :worker and w.state in ('running', 'stopping') and coalesce(m.state, 'online') = 'online'
+        and not exists (select 1 from queues where name = :queue)
+        and (:serves_all = 0 or (
+            (select min(queue) from jobs where status = 1) = :queue
+            and (select max(queue) from jobs where status = 1) = :queue))
+        and not exists (select 1 from jobs where status = 0 and due <= :now)
+        and not exists (select 1 from jobs where expires <= :now and status < 4)),
+candidates as materialized (
+    select id, op_count = 1 and crashes = 0 and refs is null and definition is null as is_usual from jobs
+    where queue = :queue and status = 1 and (rank, id) > (:after_rank, :after_id) and exists (select 1 from free)
+        and task in (select value from json_each(:tasks))
+    order by rank, id limit :limit)
+update jobs set
+    status = 4, epoch = epoch + 1, attempt = attempt + 1, worker = :worker, started_at = :now, exec_at = null,
+    ended_at = null, machine = null, heartbeat = null, logtail = null,
+    unique_key = case when unique_until = 0 then null else unique_key end
+where id in (select id from candidates) and (select min(is_usual) from candidates)
+returning *
+
 -- name: candidates
 select rank, id from jobs
 where queue = :queue and status = 1 and (rank, id) > (:after_rank, :after_id)
