@@ -88,6 +88,8 @@ def test_each_filter_leaves_out_the_others(store, clock):
     a = put(store, new("a", queue="q", requester="ann"))[0]
     clock.advance(10)
     b = put(store, new("b", queue="r", definition="d"))[0]
+    with store.transaction() as tx:
+        tx.execute_many(store.builds.sql.add, [(b, "d", None, None, None, None)])
     start = store.now()
 
     assert found(store, tasks=("a",)) == found(store, queues=("q",)) == found(store, requester="ann") == [a]

@@ -11,6 +11,7 @@ from tests.store.processes import all_of, run
 
 from jobyard.errors import SchemaOutOfDate, StoreError
 from jobyard.store import migrate, open_store
+from jobyard.store.builds import BuildFilter
 
 
 def newest(store):
@@ -126,6 +127,47 @@ def test_the_script_for_other_tools_does_the_same(bare_store):
     assert migrate.status(store.driver).up_to_date
     assert migrate.pending_sql(store.driver) == ""
     assert len(put(store)) == 1
+
+
+INSERT_JOB = """
+insert into main.jobs (
+    id, status, queue, task, rank, priority, due, received_at, args, definition, epoch, attempt, failures, crashes,
+    open_parents, cursor, op_count, log_serial)
+values (:id, 6, 'q', 't', 0, 0, 0, 0, '[]', :name, 1, 1, 0, 0, 0, 1, 1, 0)
+"""
+INSERT_BUILD = "insert into main.builds (job, recipe, cleanup, log_pruned) values (:id, 'as it was', 'c', 1)"
+
+
+class TestBuildsOfDefinitions:
+    """Migration 3, from what is there without it."""
+
+    @pytest.fixture
+    def store(self, bare_store, monkeypatch):
+        known = migrate.migrations
+        monkeypatch.setattr(migrate, "migrations", lambda dialect: known(dialect)[:2])
+        bare_store.upgrade()
+        monkeypatch.undo()
+        return bare_store
+
+    def test_builds_are_found_as_before(self, store):
+        with store.driver.transaction() as tx:
+            for id, name in ((1, "a"), (2, "b"), (3, "a")):
+                tx.execute(INSERT_JOB, {"id": id, "name": name})
+                tx.execute(INSERT_BUILD, {"id": id})
+
+        assert store.upgrade() == [3]
+
+        with store.read() as tx:
+            found = store.builds.find(tx, BuildFilter("a"))
+            kept = tx.fetch("select job, recipe, cleanup, log_pruned from main.builds order by job")
+        assert [row.id for row in found] == [1, 3]
+        assert kept == [(id, "as it was", "c", 1) for id in (1, 2, 3)]
+
+    def test_what_is_older_can_make_no_build(self, store):
+        store.upgrade()
+
+        with pytest.raises(StoreError), store.driver.transaction() as tx:
+            tx.execute("insert into main.builds (job, recipe) values (1, 'of an older version')")
 
 
 def test_upgrades_at_once_from_many_processes_install_it_once(bare_store, bare_url):

@@ -204,7 +204,7 @@ def _keep_snapshots(store: Store, tx: Transaction, plan: _Plan, stored: Mapping[
     for name, builds in plan.steps.items():
         row = plan.rows[name]
         ids = {each: build if build is not None else stored[each].row.id for each, build in builds.items()}
-        snapshots.append((stored[name].row.id, row.options, None, json_text(ids), row.recipe.cleanup))
+        snapshots.append((stored[name].row.id, name, row.options, None, json_text(ids), row.recipe.cleanup))
     tx.execute_many(store.jobs.recurrence.builds.add, snapshots)
 
 

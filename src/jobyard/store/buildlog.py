@@ -13,8 +13,8 @@ from jobyard.store.sql import Statements
 
 __all__ = ["LineRow", "LogFilter", "find_lines", "prune_lines"]
 
-_OF_BUILDS = "job in (select id from main.jobs where definition is not null)"
-_OF_ONE = "job in (select id from main.jobs where definition = :definition)"
+_OF_BUILDS = "job in (select job from main.builds)"
+_OF_ONE = "job in (select job from main.builds where definition = :definition)"
 _OLD = (
     "((level <= 10 and at < :debug) or (level > 10 and level <= 20 and at < :info) "
     "or (level > 20 and level <= 30 and at < :warning) or (level > 30 and at < :error))"

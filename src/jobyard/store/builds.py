@@ -24,7 +24,7 @@ from jobyard.model.states import CODES, FINAL, HELD, STATUSES, Status, check_tra
 from jobyard.store.definitions import Definitions
 from jobyard.store.driver import Transaction
 from jobyard.store.events import Events
-from jobyard.store.filters import Where
+from jobyard.store.filters import Where, is_storable, jobs_of
 from jobyard.store.jobs import LARGEST, Jobs, as_read, json_text
 from jobyard.store.plans import run
 from jobyard.store.prune import delete_jobs
@@ -136,7 +136,9 @@ class Builds:
         [stored] = self._jobs.insert(tx, [build.job], now)
         self._hold_back(tx, stored.row)
         pins = json_text(builds) if builds else None
-        tx.execute_many(self.sql.add, [(stored.row.id, build.recipe, build.config, pins, build.cleanup)])
+        tx.execute_many(
+            self.sql.add, [(stored.row.id, build.job.definition, build.recipe, build.config, pins, build.cleanup)]
+        )
         job = build.job
         self._events.add(tx, "request", now, user=job.requester, job=stored.row.id, definition=job.definition)
         return stored.row
@@ -164,8 +166,10 @@ class Builds:
 
     def find(self, tx: Transaction, filter: BuildFilter) -> list[JobRow]:
         """The builds that fit."""
+        if not is_storable(filter.definition):
+            return []
         where = Where()
-        where.text("definition", filter.definition)
+        where.params["of"] = filter.definition
         for name, condition in _CONDITIONS.items():
             wanted = getattr(filter, name)
             if wanted is not None:
@@ -174,8 +178,8 @@ class Builds:
             where.below("id", filter.beyond)
         else:
             where.above("id", filter.beyond)
-        order = "id desc" if filter.newest_first else "id"
-        sql = f"select * from main.jobs{where} order by {order}"  # noqa: S608 - names of ours
+        order = "build.job desc" if filter.newest_first else "build.job"
+        sql = f"select jobs.* from {jobs_of(filter.definition)}{where} order by {order}"  # noqa: S608 - names of ours
         return [JobRow(*row) for row in tx.fetch(where.limited(sql, filter.limit), where.params)]
 
     def start(self, tx: Transaction, id: int, user: str | None, now: int) -> JobRow:

@@ -13,7 +13,7 @@ from jobyard.model.text import escape
 from jobyard.store.driver import Params, Transaction
 from jobyard.store.jobs import LARGEST, as_read
 
-__all__ = ["JobFilter", "Where", "count_jobs", "find_jobs", "is_storable"]
+__all__ = ["JobFilter", "Where", "count_jobs", "find_jobs", "is_storable", "jobs_of"]
 
 _SCHEDULED = CODES["scheduled"]
 
@@ -106,7 +106,8 @@ def _where(filter: JobFilter, now: int) -> Where:
         _add_statuses(where, filter.statuses, now)
     where.among("queue", filter.queues)
     where.among("task", filter.tasks)
-    where.equal("definition", filter.definition)
+    if filter.definition is not None:
+        where.params["of"] = filter.definition
     where.equal("requester", filter.requester)
     where.at_least("received_at", filter.since)
     where.below("received_at", filter.until)
@@ -131,11 +132,19 @@ def _one_of(column: str, values: Sequence[Any]) -> tuple[str, Params]:
     return f"{column} in ({', '.join(f':{name}' for name in params)})" if params else "1 = 0", params
 
 
+def jobs_of(definition: str | None) -> str:
+    """Where rows of jobs come from: all of them, or the builds of a definition, the parameter ``of``."""
+    if definition is None:
+        return "main.jobs"
+    return "(select job from main.builds where definition = :of) as build join main.jobs on jobs.id = build.job"
+
+
 def find_jobs(tx: Transaction, filter: JobFilter, now: int) -> list[JobRow]:
     """The rows that fit, as people see them."""
     where = _where(filter, now)
-    order = "id desc" if filter.newest_first else "id"
-    sql = f"select * from main.jobs{where} order by {order}"  # noqa: S608 - names of ours
+    order = "id" if filter.definition is None else "build.job"  # by which its index gives them
+    down = " desc" if filter.newest_first else ""
+    sql = f"select jobs.* from {jobs_of(filter.definition)}{where} order by {order}{down}"  # noqa: S608 - names of ours
     return [as_read(JobRow(*row), now) for row in tx.fetch(where.limited(sql, filter.limit), where.params)]
 
 
@@ -155,9 +164,9 @@ def count_jobs(tx: Transaction, by: Sequence[str], filter: JobFilter, now: int) 
     where.params["now"] = now
     columns = ", ".join(_GROUPS[name] for name in by)
     if not by:
-        return tx.fetch(f"select count(*) from main.jobs{where}", where.params)  # noqa: S608 - names of ours
+        return tx.fetch(f"select count(*) from {jobs_of(filter.definition)}{where}", where.params)  # noqa: S608 - names of ours
     numbers = ", ".join(str(n) for n in range(1, len(by) + 1))
     return tx.fetch(
-        f"select {columns}, count(*) from main.jobs{where} group by {numbers} order by {numbers}",  # noqa: S608 - names of ours
+        f"select {columns}, count(*) from {jobs_of(filter.definition)}{where} group by {numbers} order by {numbers}",  # noqa: S608 - names of ours
         where.params,
     )

@@ -268,7 +268,7 @@ def _new_job(row: DefinitionRow, slot: int, now: int) -> NewJob:
 
 def _build(job: int, row: DefinitionRow) -> tuple[Any, ...]:
     """What ``builds.add`` writes; the builds of the dependencies are found when the job begins."""
-    return (job, row.options, None, None, row.recipe.cleanup)
+    return (job, row.name, row.options, None, None, row.recipe.cleanup)
 
 
 def is_recurrence(row: JobRow) -> bool:

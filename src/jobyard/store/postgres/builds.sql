@@ -1,7 +1,7 @@
 -- name: add
-insert into main.builds (job, recipe, config, dependency_builds, cleanup)
+insert into main.builds (job, definition, recipe, config, dependency_builds, cleanup)
 select * from unnest(
-    :job::bigint[], :recipe::text[], :config::text[], :dependency_builds::text[], :cleanup::text[])
+    :job::bigint[], :definition::text[], :recipe::text[], :config::text[], :dependency_builds::text[], :cleanup::text[])
 
 -- name: pin
 update main.builds set dependency_builds = :dependency_builds where job = :job
@@ -41,7 +41,9 @@ delete from main.builds where job = any(array(select value::bigint from json_arr
 select job, recipe, config, dependency_builds, cleanup_error from main.builds where job = any(array(select value::bigint from json_array_elements_text(:jobs::json)))
 
 -- name: latest
-select id from main.jobs where definition = :definition and status = 6 and attempt > 0 order by id desc limit 1
+select job from main.builds
+where definition = :definition and (select status = 6 and attempt > 0 from main.jobs where id = job)
+order by job desc limit 1
 
 -- name: report
 -- What is reported of a build by hand is a sign of life of the one who holds it so.
@@ -71,8 +73,9 @@ where d.parent = :job and c.status < 6 order by c.id limit 1
 -- Of the definition whose latest successful build is about to be deleted, or to run again, the one before it becomes
 -- that.
 update main.definitions set (last_build, last_build_at) = (
-    select id, ended_at from main.jobs
-    where definition = :definition and status = 6 and attempt > 0 and id <> :job order by id desc limit 1)
+    select job, (select ended_at from main.jobs where id = job) from main.builds
+    where definition = :definition and job <> :job and (select status = 6 and attempt > 0 from main.jobs where id = job)
+    order by job desc limit 1)
 where name = :definition and last_build = :job
 
 -- name: mark_pruned

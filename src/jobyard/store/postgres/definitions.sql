@@ -94,17 +94,19 @@ from main.definitions d join main.jobs j on j.unique_key = 'definition:' || d.na
 -- name: runs
 -- The newest runs of one definition. A job that never started is none.
 select coalesce(j.machine, w.machine), j.*
-from main.jobs j left join main.workers w on w.id = j.worker
-where j.definition = :name and j.status >= 6 and j.attempt > 0
-order by j.id desc limit :limit
+from main.builds b
+cross join lateral (select * from main.jobs where id = b.job and status >= 6 and attempt > 0 offset 0) as j
+left join main.workers w on w.id = j.worker
+where b.definition = :name order by b.job desc limit :limit
 
 -- name: recent
 -- The newest runs of each definition, in one text: a listing of thousands has ten times as many runs.
 select d.name, (
     select json_agg(json_build_array(j.id, j.status, j.options, j.started_at, j.ended_at))::text
     from (
-        select * from main.jobs where definition = d.name and status >= 6 and attempt > 0
-        order by id desc limit :limit) j)
+        select j.* from main.builds b
+        cross join lateral (select * from main.jobs where id = b.job and status >= 6 and attempt > 0 offset 0) as j
+        where b.definition = d.name order by b.job desc limit :limit) j)
 from main.definitions d
 
 -- name: running

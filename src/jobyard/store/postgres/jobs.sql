@@ -299,7 +299,8 @@ order by j.ended_at, j.id limit :limit
 
 -- name: prunable_of_definitions
 -- What definitions keep for less long than all others are kept.
-select j.id from main.definitions d join main.jobs j on j.definition = d.name
+select j.id
+from main.definitions d join main.builds made on made.definition = d.name join main.jobs j on j.id = made.job
 where d.keep is not null and j.status >= 6 and j.ended_at < :now - d.keep
     and j.ended_at >= case j.status when 7 then :failed::bigint else :usual::bigint end
     and j.id <> coalesce(d.last_build, 0) and j.ended_at < coalesce(d.failing_since, j.ended_at + 1)

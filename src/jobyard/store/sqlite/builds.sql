@@ -1,6 +1,6 @@
 -- name: add
-insert into builds (job, recipe, config, dependency_builds, cleanup)
-values (:job, :recipe, :config, :dependency_builds, :cleanup)
+insert into builds (job, definition, recipe, config, dependency_builds, cleanup)
+values (:job, :definition, :recipe, :config, :dependency_builds, :cleanup)
 
 -- name: pin
 update builds set dependency_builds = :dependency_builds where job = :job
@@ -40,7 +40,9 @@ delete from builds where job in (select value from json_each(:ids))
 select job, recipe, config, dependency_builds, cleanup_error from builds where job in (select value from json_each(:jobs))
 
 -- name: latest
-select id from jobs where definition = :definition and status = 6 and attempt > 0 order by id desc limit 1
+select job from builds
+where definition = :definition and (select status = 6 and attempt > 0 from jobs where id = job)
+order by job desc limit 1
 
 -- name: report
 -- What is reported of a build by hand is a sign of life of the one who holds it so.
@@ -70,8 +72,9 @@ where d.parent = :job and c.status < 6 order by c.id limit 1
 -- Of the definition whose latest successful build is about to be deleted, or to run again, the one before it becomes
 -- that.
 update definitions set (last_build, last_build_at) = (
-    select id, ended_at from jobs
-    where definition = :definition and status = 6 and attempt > 0 and id <> :job order by id desc limit 1)
+    select job, (select ended_at from jobs where id = job) from builds
+    where definition = :definition and job <> :job and (select status = 6 and attempt > 0 from jobs where id = job)
+    order by job desc limit 1)
 where name = :definition and last_build = :job
 
 -- name: mark_pruned

@@ -78,16 +78,17 @@ from definitions d join jobs j on j.unique_key = 'definition:' || d.name
 -- name: runs
 -- The newest runs of one definition. A job that never started is none.
 select coalesce(j.machine, w.machine), j.*
-from jobs j left join workers w on w.id = j.worker
-where j.definition = :name and j.status >= 6 and j.attempt > 0
-order by j.id desc limit :limit
+from builds b cross join jobs j on j.id = b.job left join workers w on w.id = j.worker
+where b.definition = :name and j.status >= 6 and j.attempt > 0
+order by b.job desc limit :limit
 
 -- name: recent
 -- The newest runs of each definition, in one text: a listing of thousands has ten times as many runs.
 select d.name, (
     select json_group_array(json_array(j.id, j.status, j.options, j.started_at, j.ended_at))
     from (
-        select * from jobs where definition = d.name and status >= 6 and attempt > 0 order by id desc limit :limit) j)
+        select j.* from builds b cross join jobs j on j.id = b.job
+        where b.definition = d.name and j.status >= 6 and j.attempt > 0 order by b.job desc limit :limit) j)
 from definitions d
 
 -- name: running

@@ -108,11 +108,11 @@ limit :limit
 
 -- name: recurrence_without_job
 -- By the newest job of the definition, which should have left another one.
-select coalesce(max(j.id), 0)
-from definitions d left join jobs j on j.definition = d.name
+select coalesce((select max(job) from builds where definition = d.name), 0)
+from definitions d
 where d.state = 'active' and d.recurring = 1
     and not exists (select 1 from jobs u where u.unique_key = 'definition:' || d.name)
-group by d.name limit :limit
+limit :limit
 
 -- name: wrong_rank
 select j.id from jobs j left join queues q on q.name = j.queue
