@@ -35,9 +35,13 @@ class Transaction(Protocol):
     def fetch(self, statement: str, params: Params = ...) -> list[Row]:
         """Run one statement and return all its rows."""
 
-    def ask(self, statement: str, params: Params = ...) -> Callable[[], list[Row]]:
+    def ask(
+        self, statement: str, params: Params = ..., *, meanwhile: Callable[[], object] | None = None
+    ) -> Callable[[], list[Row]]:
         """
         Send one statement; what is returned waits for its rows.
+
+        *meanwhile* has other threads go on while the database is at work on it: it is called when that begins.
 
         So statements that do not need each other's rows cost one round trip together. They run in the order in which
         they were sent, and those that nobody waits for at the latest with the commit; their rows can be had after it,

@@ -247,9 +247,17 @@ class Jobs:
             best += [(rank, id, queue) for rank, id in tx.fetch(self.sql.candidates, values)]
         return Counter(queue for _, _, queue in heapq.nsmallest(limit, best))
 
-    def finish(self, tx: Transaction, ends: Sequence[Finish], now: int) -> set[int]:
-        """End held jobs; returns the ids of those that were still held by the epoch given."""
-        return {id for (id,) in tx.fetch(self.sql.finish, finish_params(ends, now))}
+    def finish(self, tx: Transaction, ends: Sequence[Finish], now: int, meanwhile: Callable[[], object]) -> set[int]:
+        """
+        End held jobs.
+
+        Args:
+            meanwhile: see `Transaction.ask`.
+
+        Returns:
+            The ids of those that were still held by the epoch given.
+        """
+        return {id for (id,) in tx.ask(self.sql.finish, finish_params(ends, now), meanwhile=meanwhile)()}
 
     def give_back(self, tx: Transaction, rows: Sequence[GiveBack]) -> set[int]:
         """Let go of running jobs, raising their epoch; returns the ids of those still held by the epoch given."""

@@ -6,7 +6,7 @@ Every write names job and epoch. What finds the epoch stale changes nothing, is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -63,9 +63,15 @@ class Settlement(msgspec.Struct):
 
 
 def settle(
-    tx: Transaction, jobs: Jobs, items: Sequence[Settled], queues: Mapping[str, Queue], worker: str, now: int
+    tx: Transaction,
+    jobs: Jobs,
+    items: Sequence[Settled],
+    queues: Mapping[str, Queue],
+    worker: str,
+    now: int,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Settlement:
-    """Write a batch of outcomes, at most one an attempt."""
+    """Write a batch of outcomes, at most one an attempt; *meanwhile* is called while the database ends jobs."""
     result = Settlement()
     items = _without_committed(tx, jobs, items, result)
     _end_recurrences(items)
@@ -74,7 +80,7 @@ def settle(
             (result.done if _advance(tx, jobs, item, queues, now) else result.stale).append(item)
     ends = [item for item in items if item.decision.status in FINAL]
     if ends:
-        _finish(tx, jobs, ends, result, now)
+        _finish(tx, jobs, ends, result, now, meanwhile)
     backs = [item for item in items if not item.decision.advance and item.decision.status not in FINAL]
     if backs:
         _leave_aside(tx, jobs, backs)
@@ -175,8 +181,15 @@ def _advance(tx: Transaction, jobs: Jobs, item: Settled, queues: Mapping[str, Qu
     return True
 
 
-def _finish(tx: Transaction, jobs: Jobs, items: Sequence[Settled], result: Settlement, now: int) -> None:
-    written = jobs.finish(tx, [_finish_row(item) for item in items], now)
+def _finish(
+    tx: Transaction,
+    jobs: Jobs,
+    items: Sequence[Settled],
+    result: Settlement,
+    now: int,
+    meanwhile: Callable[[], object],
+) -> None:
+    written = jobs.finish(tx, [_finish_row(item) for item in items], now, meanwhile)
     done = _sort_out(tx, jobs, items, written, result)
     for item in done:
         if item.row.op_count > 1:

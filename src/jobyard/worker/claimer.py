@@ -119,7 +119,7 @@ class Claimer:
         self._grace = cancel_grace
         self._pace = Pace()
         self._guess = Guess()
-        self._settling = Settling(store, ledger, name)
+        self._settling = Settling(store, ledger, name, self._let_go)
         self._recent: set[str] = set()
         self._asked: set[int] = set()
         self._known_queues: Mapping[str, Queue] = {}
@@ -127,6 +127,8 @@ class Claimer:
         """Whether the last turn failed."""
         self._glanced = False
         """Whether the last turn did no more than claim."""
+        self._kept: list[tuple[Host, list[Run]]] = []
+        """Runs for which the database is set to work first: those of short jobs would keep this thread from it."""
 
     def turn(self, messages: list[Any]) -> Turn:
         """Write what *messages* report, claim, and hand out. If the store refuses, nothing was done."""
@@ -174,6 +176,8 @@ class Claimer:
             before, turn = turn, sorted_turn(messages)
             turn.wanted, turn.busy = before.wanted, before.busy
             look = self._write(turn, None, durable=bool(messages))
+        finally:
+            self._let_go()
         try:
             turn.next_due, turn.ready = look()
         except StoreError:  # the turn is committed, but the connection broke before it said so
@@ -196,6 +200,7 @@ class Claimer:
 
     def take_back(self, *, older_than: float | None = None) -> None:
         """Have runs that have not begun go back; with *older_than* only those handed out before (monotonic seconds)."""
+        self._let_go()
         late = [held for held in self._ledger if older_than is None or held.handed_out < older_than]
         by_host: dict[int, tuple[Host, list[Key]]] = {}
         for held in late:
@@ -208,6 +213,7 @@ class Claimer:
 
     def drop_all(self) -> int:
         """Stop every run, whose jobs are no longer this worker's; returns how many there were."""
+        self._let_go()
         lost = self._ledger.clear()
         for held in lost:
             self._hosts.left(held.host)
@@ -217,12 +223,14 @@ class Claimer:
 
     def cancel_all(self, grace: float) -> None:
         """Tell every run to stop, since the worker does; what comes of them is written as ever."""
+        self._let_go()
         self._settling.stopping = Ended.DRAINED
         for held in self._ledger:
             held.host.tell([Cancel(*held.key, "drain", grace)])
 
     def give_all_back(self) -> None:
         """Give back what is still held, and no longer wait for its runs."""
+        self._let_go()
         self.claiming = False
         self.tally.lost += len(self._ledger)
         self.turn([Outcome(*held.key, held.row.cursor, Ended.DRAINED) for held in self._ledger])
@@ -464,7 +472,14 @@ class Claimer:
             held.host, held.handed_out = host, now
             by_host.setdefault(id(host), (host, []))[1].append(held.run)
         self.tally.started(claimed, self._name)
-        for host, runs in by_host.values():
+        self._kept += by_host.values()
+        if not self._inbox.is_full:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Have hosts run what they were not given yet."""
+        kept, self._kept = self._kept, []
+        for host, runs in kept:
             host.run(runs)
 
     def _answer(self, request: Request) -> None:

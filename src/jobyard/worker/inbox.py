@@ -8,7 +8,10 @@ from typing import Any
 
 from jobyard.model.messages import Enqueue, Outcome
 
-__all__ = ["Inbox"]
+__all__ = ["MANY", "Inbox"]
+
+MANY = 500
+"""Messages that are enough for a turn of the reader."""
 
 
 class Inbox:
@@ -22,6 +25,11 @@ class Inbox:
         self._awaited = 1
         """How many messages wake the reader."""
         self._looked_at = False
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is enough for the reader to go on at once."""
+        return len(self._messages) >= MANY
 
     def send(self, messages: list[Any]) -> None:
         """Leave messages; from any thread, and cheap while the reader is awake."""

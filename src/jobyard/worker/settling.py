@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from jobyard.model.messages import Ended, Outcome
 from jobyard.model.states import FINAL, STATUSES, Status
@@ -21,14 +21,20 @@ _log = logging.getLogger("jobyard.worker")
 
 
 class Settling:
-    """Settles outcomes within the transaction of a turn."""
+    """
+    Settles outcomes within the transaction of a turn.
 
-    def __init__(self, store: Store, ledger: Ledger, name: str) -> None:
+    Args:
+        meanwhile: called while the database is at work on them.
+    """
+
+    def __init__(self, store: Store, ledger: Ledger, name: str, meanwhile: Callable[[], object]) -> None:
         self.stopping: str | None = None
         """How jobs end that have ops left (`Ended`), once all runs were told to stop."""
         self._store = store
         self._ledger = ledger
         self._name = name
+        self._meanwhile = meanwhile
 
     def settle(self, tx: Transaction, turn: Turn, queues: Mapping[str, Queue], now: int) -> None:
         """Write the outcomes: an attempt's one after another, different attempts' together."""
@@ -51,7 +57,7 @@ class Settling:
             for item in items:
                 if item.row.op_count > 1:
                     turn.remember(item.row)
-            done = settle(tx, self._store.jobs, items, queues, self._name, now)
+            done = settle(tx, self._store.jobs, items, queues, self._name, now, self._meanwhile)
             turn.settlements.append(done)
             turn.ready = turn.ready or done.ready or bool(done.committed)
             items = [self._canceled(item) for item in done.canceling] + self._go_on(tx, done, turn)

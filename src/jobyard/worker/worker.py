@@ -27,7 +27,7 @@ from jobyard.task import Registry
 from jobyard.worker import wire
 from jobyard.worker.claimer import Claimer
 from jobyard.worker.hosts import Hosts
-from jobyard.worker.inbox import Inbox
+from jobyard.worker.inbox import MANY, Inbox
 from jobyard.worker.ledger import Ledger
 from jobyard.worker.loops import Loop
 from jobyard.worker.signals import stop_signals
@@ -43,9 +43,7 @@ _log = logging.getLogger("jobyard.worker")
 _AT_ONCE = 1000
 """Messages that a turn takes: at most half of what is claimed ahead, so that the slots have the others meanwhile."""
 _GATHER = 0.0025
-"""Seconds that outcomes wait for others, while short jobs wait for the slots..."""
-_MOST_GATHERED = 500
-"""...or until there are so many."""
+"""Seconds that outcomes wait until there are many, while short jobs wait for the slots."""
 _CHORES_EVERY = 30.0
 _LOOK_BEHIND = 0.05
 """Seconds between two looks for jobs that wait behind a slow one."""
@@ -243,7 +241,7 @@ class Worker:
             if self._is_lost:
                 self._start_anew()
             seen = self._inbox.seen()
-            self._inbox.gather(min(len(self._ledger) - self.concurrency, _MOST_GATHERED), _GATHER)
+            self._inbox.gather(min(len(self._ledger) - self.concurrency, MANY), _GATHER)
             messages = self._inbox.take(_AT_ONCE)
             if messages or not seen:
                 turn = self._try_turn(messages)

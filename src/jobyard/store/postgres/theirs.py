@@ -106,7 +106,15 @@ class _Psycopg:
         cursor = self._run(statement, params)
         return cursor.fetchall() if cursor.description else []
 
-    def ask(self, statement: str, params: Params = {}) -> Callable[[], list[Row]]:  # noqa: B006 - never changed
+    def ask(
+        self,
+        statement: str,
+        params: Params = {},  # noqa: B006 - never changed
+        *,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> Callable[[], list[Row]]:
+        if meanwhile is not None:
+            meanwhile()
         rows = self.fetch(statement, params)
         return lambda: rows
 

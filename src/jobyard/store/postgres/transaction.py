@@ -51,8 +51,17 @@ class PostgresTransaction:
     def fetch(self, statement: str, params: Params = {}) -> list[Row]:  # noqa: B006 - never changed
         return self._line.rows(self._answered(self._sent(statement, params)))
 
-    def ask(self, statement: str, params: Params = {}) -> Callable[[], list[Row]]:  # noqa: B006 - never changed
+    def ask(
+        self,
+        statement: str,
+        params: Params = {},  # noqa: B006 - never changed
+        *,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> Callable[[], list[Row]]:
         reply = self._sent(statement, params)
+        if meanwhile is not None:
+            self._line.push()
+            meanwhile()
 
         @cache
         def rows() -> list[Row]:

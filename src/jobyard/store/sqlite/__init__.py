@@ -66,7 +66,15 @@ class SqliteTransaction:
         except sqlite3.Error as error:
             raise translated(error, self._location) from error
 
-    def ask(self, statement: str, params: Params = {}) -> Callable[[], list[Row]]:  # noqa: B006 - never changed
+    def ask(
+        self,
+        statement: str,
+        params: Params = {},  # noqa: B006 - never changed
+        *,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> Callable[[], list[Row]]:
+        if meanwhile is not None:
+            meanwhile()  # the interpreter is left to others while a statement runs
         rows = self.fetch(statement, params)
         return lambda: rows
 
