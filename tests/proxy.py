@@ -41,6 +41,11 @@ class Proxy:
         for each in [self._listener, *self._sockets]:
             _shut(each)
 
+    def break_all(self) -> None:
+        """Break the connections that are open."""
+        for each in list(self._sockets):
+            _shut(each)
+
     def freeze(self) -> None:
         self._frozen.update(self._sockets)
 

@@ -132,8 +132,9 @@ class TestProxied:
         assert site.tasks["note"].enqueue(2).wait(17).result == 2
         site.check()
 
-    def test_a_claim_whose_answer_is_lost_is_undone(self, site, far_url, proxy):
-        site.worker(url=far_url, poll=60, concurrency=2)
+    @pytest.mark.parametrize("option", ["", "&prepare=off"])
+    def test_a_claim_whose_answer_is_lost_is_undone(self, site, far_url, proxy, option):
+        site.worker(url=far_url + option, poll=60, concurrency=2)
         assert site.tasks["note"].enqueue(1).wait(20).result == 1
         running = site.tasks["hang"].enqueue()
         eventually(lambda: site.lines("began"))

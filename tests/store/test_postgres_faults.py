@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from tests import postgres
 from tests.proxy import Proxy
-from tests.store.acts import add_worker, claim, end, insert, new, put, statuses
+from tests.store.acts import add_worker, claim, end, insert, new, put, row, statuses
 from tests.support import eventually
 
 from jobyard import Yard
@@ -73,6 +73,13 @@ def kill_all(url):
         )
 
 
+def asleep(url):
+    """Whether the server is in the middle of a slow statement."""
+    with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
+        slow = "select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
+        return bool(connection.execute(slow).fetchall())
+
+
 class TestLostReplies:
     def test_a_job_whose_commit_was_not_heard_of_is_there_once(self, far, store, proxy):
         proxy.cut_at = INSERTED
@@ -113,6 +120,30 @@ class TestLostReplies:
         assert proxy.cut_at is None
         assert [row.id for row in claimed] == ids
         assert end(far, claimed[0]).stale == []
+
+    @pytest.mark.parametrize("decided", [True, False])
+    def test_what_the_server_still_does_for_a_lost_connection_is_ended_if_asked(self, far, store, url, proxy, decided):
+        put(far)
+        errors = []
+
+        def hang():
+            slow = "update main.jobs set priority = 7 where pg_sleep(60) is not null returning id"
+            try:
+                far.driver.alone(slow, {}, decided=decided)
+            except StoreUnavailable as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=hang)
+        thread.start()
+        eventually(lambda: asleep(url))
+        proxy.break_all()
+        thread.join(20)
+
+        [error] = errors
+        assert error.in_doubt is not decided
+        assert asleep(url) is not decided
+        kill_all(url)
+        assert row(store, 1).priority == 0
 
     def test_a_worker_whose_commit_was_not_heard_of_goes_on(self, url, proxy, store):
         ran = []

@@ -115,6 +115,9 @@ class PostgresDriver:
         durable: bool = True,  # as it always is
         decided: bool = False,
     ) -> list[Row]:
+        if decided and not self._target.prepare:  # a pooler: which process of the server has it is not known
+            with self.transaction() as transaction:
+                return transaction.fetch(statement, params)
         self._forget_the_parents()
         lost: psycopg.Error | None = None
         with self._connection() as connection:
@@ -245,7 +248,7 @@ class PostgresDriver:
     def _ended(self, lost: Line) -> bool:
         """End what the server still does for a lost connection; returns whether it is known to do nothing for it."""
         deadline = time.monotonic() + self._target.busy_timeout
-        while self._target.prepare and time.monotonic() < deadline:  # a pooler may have given it several processes
+        while time.monotonic() < deadline:
             with suppress(StoreError):
                 if not self._run(_END, {"process": lost.process, "seen": lost.seen}):
                     return True
