@@ -162,9 +162,9 @@ class Counted:
         self.count += 1
         return self._transaction.fetch(*args)
 
-    def ask(self, *args: Any) -> Any:
+    def ask(self, *args: Any, **options: Any) -> Any:
         self.count += 1
-        return self._transaction.ask(*args)
+        return self._transaction.ask(*args, **options)
 
     def execute(self, *args: Any) -> Any:
         self.count += 1

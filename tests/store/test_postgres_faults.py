@@ -381,11 +381,11 @@ class TestStatementTimeout:
     def old(self, store, clock):
         """Many jobs, each with a log line and an event, that are past their time."""
         ids = put(store, *[new() for _ in range(COUNT)])
-        for row in claim(store):
+        for held in claim(store):
             with store.transaction() as tx:
-                store.records.write(tx, row.id, row.epoch, [LogLine(0, store.now(), 20, "l", "m")], [], store.now())
-                store.events.add(tx, "cancel", store.now(), job=row.id)
-            end(store, row)
+                store.records.write(tx, held.id, held.epoch, [LogLine(0, store.now(), 20, "l", "m")], [], store.now())
+                store.events.add(tx, "cancel", store.now(), job=held.id)
+            end(store, held)
         clock.advance(1000 * 86_400)
         return ids
 

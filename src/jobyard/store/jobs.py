@@ -290,9 +290,11 @@ class Jobs:
         """Write a row that was read in this same transaction and is held by nobody."""
         tx.execute(self.sql.change, msgspec.structs.asdict(row))
 
-    def release(self, tx: Transaction, ended: Mapping[int, int], now: int) -> Released:
-        """Tell the dependants of *ended* (id to final status code), see `Releaser.release`."""
-        return run(self.releaser.release(ended, now), tx)
+    def release(
+        self, tx: Transaction, ended: Mapping[int, int], now: int, meanwhile: Callable[[], object] | None = None
+    ) -> Released:
+        """Tell the dependants of *ended* (id to final status code), see `Releaser.release`; *meanwhile* as in `run`."""
+        return run(self.releaser.release(ended, now), tx, meanwhile)
 
     def note_ends(self, tx: Transaction, ends: Iterable[End], now: int) -> bool:
         """

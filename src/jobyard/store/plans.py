@@ -6,7 +6,7 @@ Work on the store that may run on any connection, sync or async: a generator tha
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from jobyard.store.driver import Params, Row, Transaction
@@ -46,19 +46,27 @@ class AsyncTransaction(Protocol):
     async def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None: ...
 
 
-def run(plan: Plan[T], transaction: Transaction) -> T:
+def run(plan: Plan[T], transaction: Transaction, meanwhile: Callable[[], object] | None = None) -> T:
+    """
+    Run a plan.
+
+    *meanwhile* is called while the database is at work on the first queries of the plan, as in `Transaction.ask`, and
+    may use the transaction itself, unless the plan needs the rows that it changes.
+    """
     answer: object = None
     try:
         while True:
             step = plan.send(answer)
-            if isinstance(step, Query):
-                answer = transaction.fetch(step.statement, step.params)
-            elif isinstance(step, Queries):
-                asked = [transaction.ask(*query) for query in step.each]
-                answer = [rows() for rows in asked]
-            else:
+            if isinstance(step, Batch):
                 transaction.execute_many(step.statement, step.rows)
                 answer = None
+                continue
+            *first, last = step.each if isinstance(step, Queries) else [step]
+            asked = [transaction.ask(*query) for query in first]
+            asked.append(transaction.ask(*last, meanwhile=meanwhile))
+            meanwhile = None
+            answers = [rows() for rows in asked]
+            answer = answers if isinstance(step, Queries) else answers[0]
     except StopIteration as end:
         result: T = end.value
         return result

@@ -85,14 +85,10 @@ def settle(
     if backs:
         _leave_aside(tx, jobs, backs)
         _give_back(tx, jobs, backs, queues, worker, result, now)
+    _note_reclaims(tx, jobs, result, worker, now)
     ended = [item for item in result.done if item.decision.status in FINAL]
     if ended:
         _release(tx, jobs, ended, result, now)
-    _note_reclaims(tx, jobs, result, worker, now)
-    defined = [item for item in ended if item.row.definition is not None]
-    if defined:
-        next_ready = jobs.note_ends(tx, map(_end, defined), now)
-        result.ready = result.ready or next_ready
     return result
 
 
@@ -245,7 +241,13 @@ def _sort_out(
 
 
 def _release(tx: Transaction, jobs: Jobs, ended: Sequence[Settled], result: Settlement, now: int) -> None:
-    released = jobs.release(tx, {item.row.id: CODES[item.decision.status] for item in ended}, now)
+    """Tell dependants of the ends and, while the database does that, definitions."""
+
+    def note() -> None:
+        next_ready = jobs.note_ends(tx, [_end(item) for item in ended if item.row.definition is not None], now)
+        result.ready = result.ready or next_ready
+
+    released = jobs.release(tx, {item.row.id: CODES[item.decision.status] for item in ended}, now, meanwhile=note)
     result.ready = result.ready or released.ready
     result.ended = released.ended
 
