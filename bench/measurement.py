@@ -26,11 +26,12 @@ class Sizes:
     scheduled: int = 150_000
     finished: int = 1_000_000
     starts: int = 7
+    idle_s: float = 20.0
 
     @classmethod
     def quick(cls) -> Sizes:
         """A hundredth of the work, once."""
-        return cls(1, 200, 2_000, 300, 300, 20_000, 60, 2_000, 2_000, 10_000, 2)
+        return cls(1, 200, 2_000, 300, 300, 20_000, 60, 2_000, 2_000, 10_000, 2, 3.0)
 
 
 @dataclass(frozen=True)
