@@ -150,6 +150,24 @@ class TestProxied:
         assert running.attempt == 1, "the worker was not lost"
         site.check()
 
+    def test_its_jobs_run_on_while_nobody_knows_what_it_has_claimed(self, site, url, far_url, proxy):
+        site.worker(url=far_url, poll=60, concurrency=2, busy_timeout=0.5)
+        assert site.tasks["note"].enqueue(1).wait(20).result == 1
+        running = site.tasks["hang"].enqueue()
+        eventually(lambda: site.lines("began"))
+        eventually(lambda: idle(site))
+        proxy.close_at = re.compile(CLAIMED)
+        job = site.tasks["note"].enqueue(2)
+        eventually(lambda: site.log.count("again in") > 3)
+        back = Proxy(port_of(url), at=proxy.port)
+
+        assert job.wait(20).result == 2
+        site.let_go()
+        running.wait(20)
+        assert [(each.attempt, site.crashes(each.id)) for each in (job, running)] == [(1, 0), (1, 0)]
+        back.close()
+        site.check()
+
     def test_a_worker_outlives_a_commit_of_which_it_never_hears(self, site, url, far_url, proxy):
         worker = site.worker(url=far_url, busy_timeout=0.5)
         proxy.close_at = TURN_COMMITTED

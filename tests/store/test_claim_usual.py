@@ -119,6 +119,16 @@ def test_nothing_is_given_to_a_worker_that_was_declared_lost(store, worker):
     assert glance(store, worker) == []
 
 
+def test_nothing_is_given_from_tables_of_a_newer_version(store, worker):
+    put(store)
+    assert len(glance(store, worker)) == 1
+    put(store)
+    with store.transaction() as tx:
+        tx.execute("insert into main.schema_version (version, word, applied_at) values (99, 'newer', 1)")
+
+    assert glance(store, worker) == []
+
+
 def test_a_machine_that_nobody_knows_is_no_hindrance(store):
     ids = put(store)
 

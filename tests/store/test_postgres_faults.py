@@ -13,11 +13,14 @@ from tests import postgres
 from tests.proxy import Proxy
 from tests.store.acts import add_worker, claim, end, insert, new, put, row, statuses
 from tests.support import eventually
+from tests.worker.serving import serving
 
 from jobyard import Yard
 from jobyard.errors import StoreBusy, StoreError, StoreUnavailable
+from jobyard.model.events import StoreRetry
 from jobyard.model.messages import LogLine
 from jobyard.store import open_store
+from jobyard.store.driver import Unanswered
 from jobyard.store.filters import JobFilter, count_jobs
 from jobyard.store.invariants import check_invariants
 from jobyard.store.prune import prune
@@ -73,6 +76,12 @@ def kill_all(url):
         )
 
 
+def idle(store):
+    """Whether a worker sleeps, and asks to be told of jobs."""
+    with store.read() as tx:
+        return tx.fetch("select count(*) from main.idle where heed <= 1")[0][0]
+
+
 def asleep(url):
     """Whether the server is in the middle of a slow statement."""
     with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
@@ -121,16 +130,15 @@ class TestLostReplies:
         assert [row.id for row in claimed] == ids
         assert end(far, claimed[0]).stale == []
 
-    @pytest.mark.parametrize("decided", [True, False])
-    def test_what_the_server_still_does_for_a_lost_connection_is_ended_if_asked(self, far, store, url, proxy, decided):
+    def test_what_the_server_still_does_for_a_lost_connection_can_be_ended(self, far, store, url, proxy):
         put(far)
         errors = []
 
         def hang():
             slow = "update main.jobs set priority = 7 where pg_sleep(60) is not null returning id"
             try:
-                far.driver.alone(slow, {}, decided=decided)
-            except StoreUnavailable as error:
+                far.driver.alone(slow, {}, ends=True)
+            except Unanswered as error:
                 errors.append(error)
 
         thread = threading.Thread(target=hang)
@@ -140,9 +148,13 @@ class TestLostReplies:
         thread.join(20)
 
         [error] = errors
-        assert error.in_doubt is not decided
-        assert asleep(url) is not decided
-        kill_all(url)
+        assert (error.in_doubt, asleep(url)) == (False, True)
+        proxy.swallow = True
+        with pytest.raises(StoreError):
+            error.end()
+        proxy.swallow = False
+        error.end()
+        assert not asleep(url)
         assert row(store, 1).priority == 0
 
     def test_a_worker_whose_commit_was_not_heard_of_goes_on(self, url, proxy, store):
@@ -159,6 +171,25 @@ class TestLostReplies:
 
         assert ran == [0, 1, 2, 3, 4]
         assert (summary.succeeded, summary.left) == (5, 0)
+
+    def test_a_claim_whose_answer_was_lost_is_given_back_by_a_worker_that_stops(self, url, proxy, store):
+        ran = []
+        with Yard(by_way_of(proxy, url), poll=60) as yard:
+
+            @yard.task(name="note")
+            def note(number):
+                ran.append(number)
+
+            with serving(yard, concurrency=1) as served:
+                note.enqueue(1).wait(20)
+                eventually(lambda: idle(store))
+                yard.emitter.on(StoreRetry, lambda _: served.worker.stop())
+                proxy.cut_at = b"unique_until\0"
+                job = note.enqueue(2)
+                served.join()
+
+            assert (proxy.cut_at, ran) == (None, [1])
+            assert (job.refresh().status, job.attempt) == ("queued", 0)
 
     def test_what_was_rolled_back_is_an_error(self, far, store, url):
         def killed_before_its_commit():

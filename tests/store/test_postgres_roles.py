@@ -29,6 +29,7 @@ ENQUEUE = {
     "tokens": {"select", "insert", "update job"},
     "queues": {"select"},
     "workers": {"select"},
+    "builds": {"select job", "select definition"},
     "idle": ALL,
 }
 BEYOND = [
@@ -135,7 +136,6 @@ def rights(connection, schema, table):
     """What the role may do with the rows of a table: each is tried."""
     name = f"{schema}.{table}"
     verbs = {
-        "select": f"select * from {name}",
         "insert": f"insert into {name} default values",
         "delete": f"delete from {name}",
         "truncate": f"truncate {name}",
@@ -144,13 +144,18 @@ def rights(connection, schema, table):
     columns = connection.execute(
         "select attname::text from pg_attribute where attrelid = to_regclass(%s) and attnum > 0", [name]
     ).fetchall()
-    changes = {f"update {column}" for (column,) in columns if may(connection, f'update {name} set "{column}" = null')}
-    return allowed | ({"update"} if len(changes) == len(columns) else changes)
+    for verb, statement in {
+        "select": f'select "{{}}" from {name}',
+        "update": f'update {name} set "{{}}" = null',
+    }.items():
+        some = {f"{verb} {column}" for (column,) in columns if may(connection, statement.format(column))}
+        allowed |= {verb} if len(some) == len(columns) else some
+    return allowed
 
 
-def found(store):
+def found(store, **filter):
     with store.read() as tx:
-        return len(find_jobs(tx, JobFilter(), store.now()))
+        return len(find_jobs(tx, JobFilter(**filter), store.now()))
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -201,6 +206,7 @@ def test_who_enqueues_adds_jobs_and_touches_no_others(as_role, store):
     caller.driver.notify(everywhere=True)
 
     assert found(caller) == found(store) == 4
+    assert found(caller, definition="d") == 0
     refused(caller, "update main.jobs set status = 9")
     refused(caller, "delete from main.jobs")
     refused(caller, "select * from main.log")

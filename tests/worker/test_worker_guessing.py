@@ -64,6 +64,28 @@ def test_more_urgent_jobs_of_another_queue(shop):
     assert shop.words == ["first", "urgent", "usual"]
 
 
+def test_more_urgent_jobs_of_a_queue_that_was_paused_until_now(yard):
+    words = []
+
+    @yard.task
+    def note(word: str) -> None:
+        words.append(word)
+
+    yard.queues.pause("other")
+    with serving(yard, queues=("default", "other"), concurrency=1):
+        note.enqueue("first").wait(20)
+        jobs = [note.new("usual"), note.using(queue="other", priority=-5).new("urgent")]
+        store = yard.store
+        with store.transaction() as tx:
+            store.queues.change(tx, "other", paused=False)
+            stored = store.jobs.insert(tx, jobs, store.now())
+        store.driver.notify(everywhere=True)
+        for each in stored:
+            yard.job(each.row.id).wait(20)
+
+    assert words == ["first", "urgent", "usual"]
+
+
 def test_a_job_that_has_expired(shop, clock):
     shop.busy()
     late = shop.note.using(expires=60).enqueue("late")

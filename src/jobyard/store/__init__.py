@@ -22,7 +22,7 @@ from jobyard.store.insert import Stored, drained, is_plain, plain_row
 from jobyard.store.jobs import Jobs, claim_order
 from jobyard.store.locate import open_driver
 from jobyard.store.queues import Queues
-from jobyard.store.sql import statements
+from jobyard.store.sql import migrations, statements
 
 if TYPE_CHECKING:
     from jobyard.store.builds import Builds
@@ -176,14 +176,23 @@ class Store:
         Claim, in a transaction of its own, what `Jobs.ask_claim` would if nothing but that is to be done; else nothing.
 
         Raises:
-            StoreUnavailable: in doubt only if jobs may still be claimed later; else it can be seen in the rows.
+            Unanswered: whether jobs were claimed is not known.
         """
         self.ensure()
         place = self.jobs.place(queue, tasks)
-        values = {"queue": queue, "serves_all": int(serves_all), "tasks": tasks, "worker": worker, "limit": limit}
-        after = {"after_rank": place.rank, "after_id": place.id, "now": self.now()}
+        values = {
+            "version": migrations(self.driver.dialect)[-1].number,
+            "queue": queue,
+            "serves_all": int(serves_all),
+            "tasks": tasks,
+            "worker": worker,
+            "limit": limit,
+            "after_rank": place.rank,
+            "after_id": place.id,
+            "now": self.now(),
+        }
         with self._explaining():
-            rows = self.driver.alone(self.jobs.sql.claim_usual, {**values, **after}, durable=False, decided=True)
+            rows = self.driver.alone(self.jobs.sql.claim_usual, values, durable=False, ends=True)
         return sorted((JobRow(*row) for row in rows), key=claim_order)
 
     def read(self) -> AbstractContextManager[Transaction]:

@@ -7,7 +7,9 @@ from contextlib import AbstractContextManager
 from enum import IntEnum
 from typing import Any, Protocol
 
-__all__ = ["Driver", "Heed", "Params", "Row", "Transaction"]
+from jobyard.errors import StoreUnavailable
+
+__all__ = ["Driver", "Heed", "Params", "Row", "Transaction", "Unanswered"]
 
 Params = Mapping[str, Any]
 Row = tuple[Any, ...]
@@ -21,6 +23,20 @@ class Heed(IntEnum):
     """Jobs to claim."""
     REQUESTS = 2
     """What is asked of workers: to cancel a job, to show its stack."""
+
+
+class Unanswered(StoreUnavailable):
+    """
+    The word of a statement is lost.
+
+    Args:
+        end: returns once nothing can come of the statement any more, so that what it did can be looked up. Raises
+            `StoreError` if that cannot be known yet.
+    """
+
+    def __init__(self, message: str, end: Callable[[], None]) -> None:
+        super().__init__(message)
+        self.end = end
 
 
 class Transaction(Protocol):
@@ -104,7 +120,7 @@ class Driver(Protocol):
         *,
         queues: Collection[str] | None = None,
         durable: bool = True,
-        decided: bool = False,
+        ends: bool = False,
     ) -> list[Row]:
         """
         Run one statement that is a write transaction of its own; the rows come back once it is committed.
@@ -112,12 +128,10 @@ class Driver(Protocol):
         Args:
             queues: those in which it makes work, as in `notify`, which need not be called; None if it makes none.
             durable: as in `transaction`.
-            decided: where the word of it is lost, the error says so once nothing can come of it any more: what it did
-                can be looked up.
+            ends: where the word of it is lost, the error is `Unanswered`, and not in doubt.
 
         Raises:
-            StoreUnavailable: the database cannot be reached, or the word of it is lost; `in_doubt` then, unless it is
-                decided.
+            StoreUnavailable: the database cannot be reached, or the word of it is lost, which is `in_doubt`.
         """
 
     def read(self) -> AbstractContextManager[Transaction]:

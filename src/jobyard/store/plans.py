@@ -68,6 +68,8 @@ def run(plan: Plan[T], transaction: Transaction, meanwhile: Callable[[], object]
             answers = [rows() for rows in asked]
             answer = answers if isinstance(step, Queries) else answers[0]
     except StopIteration as end:
+        if meanwhile is not None:
+            meanwhile()
         result: T = end.value
         return result
 

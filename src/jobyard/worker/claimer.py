@@ -40,7 +40,7 @@ from jobyard.model.newjob import NewJob
 from jobyard.model.rows import JobRow
 from jobyard.model.states import CODES, FINAL, STATUSES
 from jobyard.store import Store
-from jobyard.store.driver import Transaction
+from jobyard.store.driver import Transaction, Unanswered
 from jobyard.store.jobs import json_text
 from jobyard.store.queues import Queue
 from jobyard.store.requests import Request
@@ -104,6 +104,8 @@ class Claimer:
         """This worker's incarnation."""
         self.claiming = True
         self.tally = Tally(emitter)
+        self.in_doubt = False
+        """Whether the last turn failed: jobs may be this worker's without its knowing."""
         self._store = store
         self._ledger = ledger
         self._inbox = inbox
@@ -123,10 +125,10 @@ class Claimer:
         self._recent: set[str] = set()
         self._asked: set[int] = set()
         self._known_queues: Mapping[str, Queue] = {}
-        self._in_doubt = False
-        """Whether the last turn failed."""
         self._glanced = False
         """Whether the last turn did no more than claim."""
+        self._unanswered: Unanswered | None = None
+        """A claim of which nobody knows what has become."""
         self._kept: list[tuple[Host, list[Run]]] = []
         """Runs for which the database is set to work first: those of short jobs would keep this thread from it."""
 
@@ -143,28 +145,25 @@ class Claimer:
         """
         glanced, self._glanced = self._glanced, False
         turn = Turn(is_glance=True, again=True)
-        turn.wanted = 0 if messages or glanced or self._in_doubt else self._wanted(turn)
-        if self._guess.queue is None or not turn.wanted:
+        turn.wanted = 0 if messages or glanced or self.in_doubt else self._wanted(turn)
+        queue, serves_all = self._guess.queue, self._queues is None
+        if queue is None or not turn.wanted or not (serves_all or self._queues == (queue,)):
             return None
         began = time.perf_counter()
+        self.in_doubt = True
         try:
             rows = self._store.claim_usual(
-                self._guess.queue,
-                serves_all=self._queues is None,
-                tasks=self._known(),
-                worker=self.id,
-                limit=turn.wanted,
+                queue, serves_all=serves_all, tasks=self._known(), worker=self.id, limit=turn.wanted
             )
-        except BaseException:
-            self._in_doubt = True
+        except Unanswered as error:
+            self._unanswered = error
             raise
-        if not rows:
-            return None
         turn.seconds = time.perf_counter() - began
         turn.claimed = list(map(self._ledger.claims({}), rows))
-        self._glanced = True
         self._after(turn)
-        return turn
+        self.in_doubt = False
+        self._glanced = bool(rows)
+        return turn if rows else None
 
     def _whole(self, messages: list[Any]) -> Turn:
         turn = sorted_turn(messages)
@@ -188,14 +187,17 @@ class Claimer:
     def _write(self, turn: Turn, guess: str | None, *, durable: bool) -> Callable[[], tuple[int | None, bool]]:
         """Do in a transaction what the turn does; returns what `_act` returns."""
         try:
+            if self._unanswered is not None:
+                self._unanswered.end()
+                self._unanswered = None
             # A claim alone need not reach the disk: after a power cut nobody remembers it, and the job is queued again.
             with self._store.transaction(durable=durable) as tx:
                 look = self._act(tx, turn, self._store.now(), guess)
         except BaseException as error:
             turn.undo()
-            self._in_doubt = self._in_doubt or not isinstance(error, GuessedWrong)
+            self.in_doubt = self.in_doubt or not isinstance(error, GuessedWrong)
             raise
-        self._in_doubt = False
+        self.in_doubt = False
         return look
 
     def take_back(self, *, older_than: float | None = None) -> None:
@@ -230,7 +232,7 @@ class Claimer:
 
     def give_all_back(self) -> None:
         """Give back what is still held, and no longer wait for its runs."""
-        self._let_go()
+        self._kept = []
         self.claiming = False
         self.tally.lost += len(self._ledger)
         self.turn([Outcome(*held.key, held.row.cursor, Ended.DRAINED) for held in self._ledger])
@@ -272,7 +274,7 @@ class Claimer:
         held = self._store.workers.ask_hold(tx, self.id)
         self._record(tx, turn, now)
         self._settling.settle(tx, turn, self._known_queues, now)
-        if self._in_doubt:
+        if self.in_doubt:
             self._return_unknown(tx, turn, now)
         if self.claiming:
             self._claim(tx, turn, now, guess, lambda: self._may_claim(tx, *held(), now))

@@ -352,7 +352,7 @@ class Worker:
 
     def _sign_off(self) -> None:
         try:
-            if self._ledger:
+            if self._ledger or self._claimer.in_doubt:
                 self._claimer.give_all_back()
             with self._store.transaction() as tx:
                 self._store.workers.end(tx, self._claimer.id, "stopped", self._store.now())

@@ -8,14 +8,14 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from jobyard.errors import StoreError, StoreUnavailable
-from jobyard.store.driver import Heed, Params, Row
+from jobyard.store.driver import Heed, Params, Row, Unanswered
 from jobyard.store.postgres.clock import Clock
 from jobyard.store.postgres.connect import Target
 from jobyard.store.postgres.facts import facts_of
@@ -51,11 +51,17 @@ _LEAVE_MARK = """
 insert into main.idle (listener, heed, queues) values (:listener, :heed, :queues::text[]) on conflict do nothing
 """
 _NUMBER = "select pg_current_xact_id()"
-_END = """
-select pg_terminate_backend(pid) from pg_stat_activity
-where pid = :process::bigint and coalesce(backend_start, '-infinity') <= to_timestamp(:seen::bigint / 1000000.0)
+_PROCESS = """
+select pid, (extract(epoch from backend_start) * 1000000)::bigint,
+    (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint
+from pg_stat_get_activity(pg_backend_pid())
 """
-"""Gives no row where that process of the server is gone. Another that has its number by now was started later."""
+_END = """
+select pg_terminate_backend(pid) from pg_stat_get_activity(:pid::integer)
+where (extract(epoch from backend_start) * 1000000)::bigint = :begun
+    and (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint = :server
+"""
+"""Gives no row where that process is gone, which those of a server that was started anew all are."""
 _STATUS = "select pg_xact_status(:number::text::xid8)"
 
 
@@ -113,9 +119,9 @@ class PostgresDriver:
         *,
         queues: Collection[str] | None = None,
         durable: bool = True,  # as it always is
-        decided: bool = False,
+        ends: bool = False,
     ) -> list[Row]:
-        if decided and not self._target.prepare:  # a pooler: which process of the server has it is not known
+        if ends and not self._target.prepare:  # a pooler: which process of the server has it is not known
             with self.transaction() as transaction:
                 return transaction.fetch(statement, params)
         self._forget_the_parents()
@@ -128,8 +134,11 @@ class PostgresDriver:
                     raise
                 lost = error
         if lost is not None:
-            unknown = StoreUnavailable(f"{self.location}: the connection was lost before the answer came ({lost})")
-            unknown.in_doubt = not (decided and self._ended(connection))
+            msg = f"{self.location}: the connection was lost before the answer came ({lost})"
+            if ends:
+                raise Unanswered(msg, lambda: self._end(connection)) from lost
+            unknown = StoreUnavailable(msg)
+            unknown.in_doubt = True
             raise unknown from lost
         if queues is not None:
             self._listener.tell()
@@ -245,15 +254,15 @@ class PostgresDriver:
         unknown.in_doubt = True
         raise unknown from lost
 
-    def _ended(self, lost: Line) -> bool:
-        """End what the server still does for a lost connection; returns whether it is known to do nothing for it."""
+    def _end(self, lost: Line) -> None:
+        """Have the server do nothing more for a lost connection."""
+        process = dict(zip(("pid", "begun", "server"), lost.process or (), strict=True))
         deadline = time.monotonic() + self._target.busy_timeout
-        while time.monotonic() < deadline:
-            with suppress(StoreError):
-                if not self._run(_END, {"process": lost.process, "seen": lost.seen}):
-                    return True
+        while self._run(_END, process):
+            if time.monotonic() > deadline:
+                msg = f"{self.location}: the server is still at work for a connection that was lost"
+                raise StoreUnavailable(msg)
             time.sleep(_ASK_AGAIN)
-        return False
 
     def _run(self, statement: str, params: Params) -> list[Row]:
         """One statement that is a transaction of its own."""
@@ -285,6 +294,7 @@ class PostgresDriver:
     def _connect(self) -> Line:
         line = Line(self._target.connect(), prepares=self._target.prepare)
         self._measure(line)
+        [line.process] = line.ask(Call(_PROCESS))
         return line
 
     def _measure(self, line: Line) -> None:

@@ -9,7 +9,7 @@ from jobyard.store.postgres.line import Call, Line
 __all__ = ["Clock"]
 
 _STALE = 30.0
-_READ = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint, pg_backend_pid()"
+_READ = "select (extract(epoch from clock_timestamp()) * 1000000)::bigint"
 
 
 class Clock:
@@ -33,10 +33,9 @@ class Clock:
         return self._offset + time.monotonic_ns() // 1000
 
     def measure(self, line: Line) -> None:
-        """Ask the server, which answers in the middle of the round trip, and says which of its processes does."""
+        """Ask the server, which answers in the middle of the round trip."""
         began = time.monotonic_ns()
-        [(server, line.process)] = line.ask(Call(_READ))
+        [(server,)] = line.ask(Call(_READ))
         ended = time.monotonic_ns()
-        line.seen = server
         self._offset = server - (began + ended) // 2000
         self._measured = time.monotonic()

@@ -92,10 +92,8 @@ class Line:
         """The replies that are still to come, in order; None where the server makes a break."""
         self._posted = 0
         """How many breaks end with what nobody waits for."""
-        self.process = 0
-        """The number of the process of the server that answered last, as far as that was asked, ..."""
-        self.seen = 0
-        """... and when that was, by the clock of the server."""
+        self.process: Row | None = None
+        """By what the process of the server can be told from all others, if that was asked."""
 
     @property
     def closed(self) -> bool:

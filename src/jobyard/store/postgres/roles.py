@@ -41,6 +41,7 @@ revoke insert, update, delete on main.schema_version from main_worker;
 grant usage on schema main to main_enqueue;
 grant select on main.schema_version, main.jobs, main.ops, main.dependencies, main.tokens, main.queues, main.workers
     to main_enqueue;
+grant select (job, definition) on main.builds to main_enqueue;
 grant insert on main.jobs, main.ops, main.dependencies, main.tokens to main_enqueue;
 grant update (unique_key) on main.jobs to main_enqueue;
 grant update (job) on main.tokens to main_enqueue;

@@ -178,7 +178,7 @@ class SqliteDriver:
         *,
         queues: Collection[str] | None = None,
         durable: bool = True,
-        decided: bool = False,  # as it always is
+        ends: bool = False,  # no word is ever lost
     ) -> list[Row]:
         self._enter()
         try:

@@ -142,11 +142,13 @@ returning *
 
 -- name: claim_usual
 -- A claim that is a transaction of its own, for an idle worker. It gives jobs only where nothing else has to be asked or
--- done with them: the worker is alive, its machine online, its queue has the defaults and, if it serves all, it alone has
--- jobs; nothing has come due or expired, and all the best jobs are usual ones, that need no more than their row.
+-- done with them: the tables are of this version, the worker is alive, its machine online, its queue has the defaults and,
+-- if it serves all, it alone has jobs; nothing has come due or expired, and all the best jobs are usual ones, that need no
+-- more than their row.
 with free as materialized (
     select 1 from workers w left join machines m on m.name = w.machine
     where w.id = :worker and w.state in ('running', 'stopping') and coalesce(m.state, 'online') = 'online'
+        and (select max(version) from schema_version) = :version
         and not exists (select 1 from queues where name = :queue)
         and (:serves_all = 0 or (
             (select min(queue) from jobs where status = 1) = :queue

@@ -1,6 +1,7 @@
 -- The builds of a definition are found by their own table, whose rows stay as they are: a job is written anew whenever
 -- its status changes, and each time its definition took room and time in an index. What is older than this writes no
 -- definition and is refused, so that no build is lost from sight.
+drop index jobs_definition;
 create table builds_anew (
     job integer primary key,
     definition text not null,
@@ -19,4 +20,3 @@ drop table builds;
 alter table builds_anew rename to builds;
 create index builds_definition on builds (definition, job);
 create index builds_cleanup on builds (job) where cleanup is not null;
-drop index jobs_definition;
