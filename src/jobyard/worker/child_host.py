@@ -54,6 +54,7 @@ class Parent:
     a child `NotBegun` messages follow.
     """
 
+    is_here = False
     isolated = False
 
     def __init__(self, children: Children, *, slots: int) -> None:

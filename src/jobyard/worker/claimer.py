@@ -69,6 +69,8 @@ class Host(Protocol):
     """Where runs run: in this process, or in children."""
 
     slots: int
+    is_here: bool
+    """Whether its runs take the interpreter that the claimer needs."""
 
     def run(self, runs: list[Run]) -> None: ...
     def tell(self, messages: list[Any]) -> None: ...
@@ -474,9 +476,11 @@ class Claimer:
             held.host, held.handed_out = host, now
             by_host.setdefault(id(host), (host, []))[1].append(held.run)
         self.tally.started(claimed, self._name)
-        self._kept += by_host.values()
-        if not self._inbox.is_full:
-            self._let_go()
+        for host, runs in by_host.values():
+            if host.is_here and self._inbox.is_full:
+                self._kept.append((host, runs))
+            else:
+                host.run(runs)
 
     def _let_go(self) -> None:
         """Have hosts run what they were not given yet."""

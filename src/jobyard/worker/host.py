@@ -62,6 +62,8 @@ class Host:
         options: settings.
     """
 
+    is_here = True
+
     def __init__(
         self,
         tasks: Mapping[str, RunTask],
