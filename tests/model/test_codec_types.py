@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import json
 import math
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +23,8 @@ from hypothesis import strategies as st
 
 from jobyard.errors import BadArguments
 from jobyard.model.codec import JSON, pack, unpack
+from jobyard.model.references import Retval
+from jobyard.model.shapes import Mismatch
 from jobyard.model.signature import Signature
 
 T = TypeVar("T")
@@ -75,6 +79,11 @@ class Pair(NamedTuple):
 class User(msgspec.Struct):
     name: str
     born: date | None = None
+
+
+class Nested:
+    class Inner(enum.Enum):
+        ONE = 1
 
 
 class Options(TypedDict):
@@ -269,9 +278,9 @@ REFUSED = [
     (Any, {"a": [(INF,)]}, "inf"),
     (Any, {"a": SURROGATE}, "surrogates"),
     (Any, Foreign(), "annotation"),
-    (Any, [Color.RED], r"\[0\].*annotation"),
-    (Any, Point(1), "annotation"),
-    (Any, {"a": Point(1)}, r"\['a'\].*annotation"),
+    (Any, [Foreign()], r"\[0\].*annotation"),
+    (Any, Point(1, NAN), r"\.y: nan"),
+    (Any, {"a": Point("x")}, r"\['a'\]\.x: expected int"),  # type: ignore[arg-type]
 ]
 
 
@@ -281,6 +290,63 @@ def test_what_would_not_come_back_is_refused_and_the_parameter_named(annotation:
         JSON.encode_arguments(function_of(annotation), (value,), {})
 
     assert SURROGATE not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Color.RED,
+        Level.HIGH,
+        Odd.A,
+        Rights.READ | Rights.WRITE,
+        Point(1, 2.5),
+        Tree("root", [Tree("leaf")]),
+        Box([Color.BLUE, Point(3)]),
+        Pair(1, "x"),
+        User("ann", date(2024, 2, 29)),
+        Nested.Inner.ONE,
+        {"a": [(Point(1), {Color.RED, Color.BLUE})], Color.RED: Pair(2)},
+    ],
+)
+def test_enums_and_records_come_back_without_an_annotation(value: Any) -> None:
+    signature = function_of(Any)
+    text, _ = JSON.encode_arguments(signature, (value,), {})
+    [restored], _ = JSON.decode_arguments(signature, text)
+
+    for back in (unpack(pack(value)), restored):
+        assert (back, type(back)) == (value, type(value))
+
+
+def test_a_result_put_into_a_record_comes_back_in_it() -> None:
+    signature = function_of(Any)
+    text, [ref] = JSON.encode_arguments(signature, (Box(Retval(7)),), {})
+
+    assert JSON.decode_arguments(signature, text, [(ref.path, Point(1))]) == ((Box(Point(1)),), {})
+
+
+def test_a_class_that_cannot_be_found_again_is_refused() -> None:
+    @dataclass
+    class Local:
+        x: int
+
+    with pytest.raises(BadArguments, match=r"its class is not to be found as .*Local"):
+        pack(Local(1))
+
+
+@pytest.mark.parametrize(
+    "name", ["antigravity:fly", "os:system", "sys:nothing", f"{__name__}:Foreign", f"{__name__}:T", "builtins:dict"]
+)
+def test_nothing_is_imported_or_made_that_the_data_name(name: str) -> None:
+    with pytest.raises(Mismatch, match=f"no class {name} here"):
+        unpack(json.dumps({"$class": [name, {}]}))
+
+    assert "antigravity" not in sys.modules
+
+
+def test_what_only_looks_like_a_class_is_what_it_says() -> None:
+    for data in ({"$class": "a:b"}, {"$class": [1, 2]}, {"$class": ["plain", 2]}, {"$class": ["a:b", 1, 2]}):
+        assert unpack(json.dumps(data)) == data
+        assert unpack(pack(data)) == data
 
 
 def test_a_subclass_is_refused_where_it_would_come_back_as_its_base() -> None:

@@ -12,11 +12,11 @@ from tests.task.yards import Desk
 
 from jobyard import errors
 from jobyard.model.job import Job
+from jobyard.model.modules import module_name
 from jobyard.model.newjob import SUCCESS, JobOptions, accepted_bits
 from jobyard.model.op import Op
 from jobyard.model.references import Ref, retval
 from jobyard.model.retry import Retry
-from jobyard.task.task import module_name
 
 SUCCEEDED = accepted_bits({"succeeded"})
 

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 from collections.abc import Callable
 from copy import copy
-from pathlib import Path
 from typing import Any, Generic, ParamSpec, Protocol, Self, TypeVar, Unpack, cast
 
 from jobyard.errors import UsageError
 from jobyard.model.codec import Codec, canonical
 from jobyard.model.job import Job
+from jobyard.model.modules import module_name
 from jobyard.model.newjob import NewJob, NewOp
 from jobyard.model.op import Op
 from jobyard.model.references import Ref
@@ -26,7 +25,7 @@ from jobyard.task import checks
 from jobyard.task.dependencies import check_home, check_order, merged
 from jobyard.task.options import CallKeywords, CallOptions, TaskOptions, Unique, require_process
 
-__all__ = ["CallableTask", "Home", "Runnable", "Task", "module_name"]
+__all__ = ["CallableTask", "Home", "Runnable", "Task"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -232,17 +231,6 @@ class CallableTask(Task[P, R], Generic[P, R, C]):
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> C:
         return self.decorated(*args, **kwargs)  # type: ignore[no-any-return]
-
-
-def module_name(module: str) -> str:
-    """The name by which other processes import the module, which for a script is not ``__main__``."""
-    if module not in ("__main__", "__mp_main__"):
-        return module
-    main = sys.modules[module]
-    if spec := getattr(main, "__spec__", None):
-        return str(spec.name)
-    file = getattr(main, "__file__", None)
-    return Path(file).stem if file else module
 
 
 def _check_schedule(signature: Signature, options: TaskOptions) -> None:

@@ -3,7 +3,9 @@ Tagged JSON: how values are stored of which no annotation says what they are.
 
 What JSON has is stored as it is. Any other type is an object with one key, its tag: ``{"$tuple": [1, 2]}``. A user's
 dict that could be taken for a tag, or has keys that are no strings, is stored as pairs: ``{"$dict": [[k, v], ...]}``.
-Only types of the table below come back: no class is ever looked up by a name found in the data.
+
+An enum member and a record are stored with the name of their class: ``{"$class": ["module:Name", data]}``. A class
+that the data name is used only if it is one of these and somebody else has imported it: the data are not code.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from jobyard.model.modules import imported, module_name
 from jobyard.model.references import Reference
 from jobyard.model.shapes.shape import Given, Mismatch, Shape, dump_each, load_each, short, under
 from jobyard.model.shapes.texts import TEXTS
@@ -22,6 +25,7 @@ from jobyard.model.shapes.texts import TEXTS
 __all__ = ["ANY", "PAIRS", "UNION", "dump_pairs", "is_tag", "sort_key", "stored_pairs"]
 
 PAIRS = "$dict"
+CLASS = "$class"
 UNION = "$or"
 """What a union dumps whose members look alike in JSON: the member's name and the value."""
 
@@ -68,12 +72,26 @@ class Anything(Shape):
     types = (str, int, float, bool, type(None), list, dict, tuple, set, frozenset, complex, range, *TEXTS)
     kinds = frozenset({str, int, float, bool, type(None), list, dict})
 
+    def __init__(self) -> None:
+        self.shape_of_class: Callable[[type], Shape | None] = lambda cls: None
+        """The shape of an enum or a record; whoever knows those sets it."""
+
     def dump(self, value: Any) -> Any:
         cls = type(value)
         if cls in _PLAIN:
             return value
         dump = _DUMP.get(cls)
-        return dump(value) if dump else self.refuse(value)
+        return dump(value) if dump else self._dump_instance(cls, value)
+
+    def _dump_instance(self, cls: type, value: Any) -> Any:
+        shape = self.shape_of_class(cls)
+        if shape is None:
+            return self.refuse(value)
+        name = f"{module_name(cls.__module__)}:{cls.__qualname__}"
+        if imported(name) is not cls:
+            msg = f"{short(value)} cannot be stored without an annotation: its class is not to be found as {name}"
+            raise Mismatch(msg)
+        return {CLASS: [name, shape.dump(value)]}
 
     def load(self, data: Any) -> Any:
         cls = type(data)
@@ -90,6 +108,19 @@ class Anything(Shape):
 
 
 ANY = Anything()
+
+
+def _load_instance(stored: Any) -> Any:
+    name, data = stored
+    if type(name) is not str or ":" not in name:
+        raise TypeError(name)
+    cls = imported(name)
+    shape = ANY.shape_of_class(cls) if isinstance(cls, type) else None
+    if shape is None:
+        msg = f"there is no class {name} here whose instances are stored: import its module where it is read"
+        raise Mismatch(msg)
+    return shape.load(data)
+
 
 _PLAIN = frozenset({str, int, bool, type(None)})
 
@@ -180,6 +211,7 @@ _DUMP: dict[type, Callable[[Any], Any]] = {
 _LOAD: dict[str, Callable[[Any], Any]] = {
     PAIRS: _load_pairs,
     UNION: lambda stored: ANY.load(stored[1]),
+    CLASS: _load_instance,
     "$complex": lambda stored: complex(*stored),
     "$range": lambda stored: range(*stored),
     "$tuple": lambda stored: tuple(_items(stored)),
