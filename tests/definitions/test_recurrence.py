@@ -509,6 +509,16 @@ def test_a_draft_stays_one_until_its_state_is_changed(yard, shop):
     assert definition.job.status == "queued"
 
 
+def test_a_paused_definition_is_resumed_and_not_changed_to_be_active(yard, shop):
+    definition = yard.definitions.add("a", "note", every="1h")
+    yard.definitions.pause("a")
+
+    with pytest.raises(PreconditionFailed, match="definition a is paused: resume it"):
+        yard.definitions.change("a", state="active", title="Changed")
+
+    assert (definition.refresh().state, definition.title) == ("paused", None)
+
+
 def test_a_retired_definition_comes_back_where_that_is_said(yard, shop):
     definition = yard.definitions.add("a", "note", every="1h")
     yard.definitions.retire("a")

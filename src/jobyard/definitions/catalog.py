@@ -14,7 +14,7 @@ from jobyard.definitions.entry import DefinitionKeywords, Entry, Fault, by_line
 from jobyard.definitions.overview import Overview, overview
 from jobyard.definitions.recipes import AnyTask, Draft, Kitchen
 from jobyard.definitions.writing import Loaded, Writer, arguments_of
-from jobyard.errors import BadArguments, BadDefinitions
+from jobyard.errors import BadArguments, BadDefinitions, PreconditionFailed
 from jobyard.model.arguments import Arguments
 from jobyard.model.codec import Codec
 from jobyard.model.definition import DefinitionState, Recipe, recurrence_key, result_of
@@ -36,6 +36,7 @@ T = TypeVar("T")
 
 _ALTERNATIVES = ({"every", "cron", "timezone"}, {"task", "function"})
 """Of these keys the new ones take the place of the old."""
+_RESUMED = (DefinitionState.PAUSED, DefinitionState.FAILING)
 
 
 class Owner(Protocol):
@@ -108,12 +109,17 @@ class Definitions:
 
         Raises:
             UnknownDefinition: there is none of this name.
+            PreconditionFailed: it is to be active, but somebody paused it, or it fails: that is what `resume` is for.
             BadArguments, UnknownTask, DependencyCycle: as for `add`.
         """
         if "name" in keys:
             msg = "a definition keeps its name; add another one, and retire this"
             raise BadArguments(msg)
-        entry = self._entry(self.get(name))
+        definition = self.get(name)
+        if keys.get("state") == DefinitionState.ACTIVE and definition.state in _RESUMED:
+            msg = f"definition {name} is {definition.state}: resume it"
+            raise PreconditionFailed(msg)
+        entry = self._entry(definition)
         for alternatives in _ALTERNATIVES:
             if keys.keys() & alternatives:
                 entry.values = {key: value for key, value in entry.values.items() if key not in alternatives}
