@@ -17,7 +17,7 @@ from jobyard.model.states import CODES
 from jobyard.store.driver import Row, Transaction
 from jobyard.store.hints import START, Hints, Place
 from jobyard.store.insert import Inserter, Stored
-from jobyard.store.plans import run
+from jobyard.store.plans import begin, run
 from jobyard.store.recurrence import End, Recurrence
 from jobyard.store.release import Released, Releaser
 from jobyard.store.sql import Statements
@@ -290,11 +290,15 @@ class Jobs:
         """Write a row that was read in this same transaction and is held by nobody."""
         tx.execute(self.sql.change, msgspec.structs.asdict(row))
 
-    def release(
-        self, tx: Transaction, ended: Mapping[int, int], now: int, meanwhile: Callable[[], object] | None = None
-    ) -> Released:
-        """Tell the dependants of *ended* (id to final status code), see `Releaser.release`; *meanwhile* as in `run`."""
-        return run(self.releaser.release(ended, now), tx, meanwhile)
+    def release(self, tx: Transaction, ended: Mapping[int, int], now: int) -> Released:
+        """Tell the dependants of *ended* (id to final status code), see `Releaser.release`."""
+        return run(self.releaser.release(ended, now), tx)
+
+    def ask_release(
+        self, tx: Transaction, ended: Mapping[int, int], now: int, meanwhile: Callable[[], object]
+    ) -> Callable[[], Released]:
+        """`release`, not waited for: what is returned also ends those that ended with their parents."""
+        return begin(self.releaser.release(ended, now), tx, meanwhile)
 
     def note_ends(self, tx: Transaction, ends: Iterable[End], now: int) -> bool:
         """

@@ -1,7 +1,7 @@
 """
 Work on the store that may run on any connection, sync or async: a generator that yields statements and is sent rows.
 
-`run` drives a plan over a transaction; `arun` does the same over an awaited one.
+`run` drives a plan over a transaction, `begin` no further than it must, and `arun` drives one over an awaited one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from jobyard.store.driver import Params, Row, Transaction
 
-__all__ = ["AsyncTransaction", "Batch", "Plan", "Queries", "Query", "arun", "run"]
+__all__ = ["AsyncTransaction", "Batch", "Plan", "Queries", "Query", "arun", "begin", "run"]
 
 T = TypeVar("T")
 
@@ -46,32 +46,50 @@ class AsyncTransaction(Protocol):
     async def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None: ...
 
 
-def run(plan: Plan[T], transaction: Transaction, meanwhile: Callable[[], object] | None = None) -> T:
-    """
-    Run a plan.
+def run(plan: Plan[T], transaction: Transaction) -> T:
+    return begin(plan, transaction)()
 
-    *meanwhile* is called while the database is at work on the first queries of the plan, as in `Transaction.ask`, and
-    may use the transaction itself, unless the plan needs the rows that it changes.
+
+def begin(plan: Plan[T], transaction: Transaction, meanwhile: Callable[[], object] = lambda: None) -> Callable[[], T]:
     """
-    answer: object = None
+    Send the first step of a plan; what is returned waits for its rows, and runs the others.
+
+    *meanwhile* is called while the database is at work on that step, as in `Transaction.ask`, and may use the
+    transaction itself, unless the plan needs the rows that it changes.
+    """
     try:
-        while True:
-            step = plan.send(answer)
-            if isinstance(step, Batch):
-                transaction.execute_many(step.statement, step.rows)
-                answer = None
-                continue
-            *first, last = step.each if isinstance(step, Queries) else [step]
-            asked = [transaction.ask(*query) for query in first]
-            asked.append(transaction.ask(*last, meanwhile=meanwhile))
-            meanwhile = None
-            answers = [rows() for rows in asked]
-            answer = answers if isinstance(step, Queries) else answers[0]
+        rows = _sent(plan, None, transaction, meanwhile)
     except StopIteration as end:
+        meanwhile()
+        result: T = end.value
+        return lambda: result
+
+    def rest() -> T:
+        answer = rows
+        try:
+            while True:
+                answer = _sent(plan, answer(), transaction)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    return rest
+
+
+def _sent(
+    plan: Plan[T], answer: object, transaction: Transaction, meanwhile: Callable[[], object] | None = None
+) -> Callable[[], object]:
+    """Give a plan the answer to its last step, and send the next one; what is returned waits for the answer to that."""
+    step = plan.send(answer)
+    if isinstance(step, Batch):
+        transaction.execute_many(step.statement, step.rows)
         if meanwhile is not None:
             meanwhile()
-        result: T = end.value
-        return result
+        return lambda: None
+    *first, last = step.each if isinstance(step, Queries) else [step]
+    asked = [transaction.ask(*query) for query in first]
+    asked.append(transaction.ask(*last, meanwhile=meanwhile))
+    return (lambda: [rows() for rows in asked]) if isinstance(step, Queries) else asked[0]
 
 
 async def arun(plan: Plan[T], transaction: AsyncTransaction) -> T:

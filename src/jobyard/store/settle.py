@@ -23,8 +23,9 @@ from jobyard.store.jobs import AttemptRow, Finish, GiveBack, Jobs, json_text
 from jobyard.store.plans import run
 from jobyard.store.queues import Queue
 from jobyard.store.recurrence import End, is_recurrence
+from jobyard.store.release import Released
 
-__all__ = ["Settled", "Settlement", "settle"]
+__all__ = ["Settled", "Settlement", "begin_settling", "settle"]
 
 _RUNNING = CODES["running"]
 _CANCELING = CODES["canceling"]
@@ -58,11 +59,29 @@ class Settlement(msgspec.Struct):
     committed: list[Settled] = msgspec.field(default_factory=list)
     """The task itself ended the op in a transaction of its own (`ctx.finish`): nothing was left to write."""
     ready: bool = False
+    """Whether a job may be ready now. This and the next one are known once it is complete."""
     ended: list[JobRow] = msgspec.field(default_factory=list)
     """Dependants that ended with their parents."""
+    _released: Callable[[], Released] | None = None
+
+    def complete(self) -> None:
+        """Wait until the dependants are released, and end those that end with their parents."""
+        if self._released is not None:
+            released, self._released = self._released(), None
+            self.ready = self.ready or released.ready
+            self.ended = released.ended
 
 
 def settle(
+    tx: Transaction, jobs: Jobs, items: Sequence[Settled], queues: Mapping[str, Queue], worker: str, now: int
+) -> Settlement:
+    """Write a batch of outcomes, at most one an attempt."""
+    result = begin_settling(tx, jobs, items, queues, worker, now)
+    result.complete()
+    return result
+
+
+def begin_settling(
     tx: Transaction,
     jobs: Jobs,
     items: Sequence[Settled],
@@ -71,7 +90,7 @@ def settle(
     now: int,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Settlement:
-    """Write a batch of outcomes, at most one an attempt; *meanwhile* is called while the database ends jobs."""
+    """`settle`, but for `Settlement.complete`; *meanwhile* is called while the database ends jobs."""
     result = Settlement()
     items = _without_committed(tx, jobs, items, result)
     _end_recurrences(items)
@@ -88,7 +107,7 @@ def settle(
     _note_reclaims(tx, jobs, result, worker, now)
     ended = [item for item in result.done if item.decision.status in FINAL]
     if ended:
-        _release(tx, jobs, ended, result, now)
+        result._released = _release(tx, jobs, ended, result, now)
     return result
 
 
@@ -240,16 +259,16 @@ def _sort_out(
     return done
 
 
-def _release(tx: Transaction, jobs: Jobs, ended: Sequence[Settled], result: Settlement, now: int) -> None:
+def _release(
+    tx: Transaction, jobs: Jobs, ended: Sequence[Settled], result: Settlement, now: int
+) -> Callable[[], Released]:
     """Tell dependants of the ends and, while the database does that, definitions."""
 
     def note() -> None:
         next_ready = jobs.note_ends(tx, [_end(item) for item in ended if item.row.definition is not None], now)
         result.ready = result.ready or next_ready
 
-    released = jobs.release(tx, {item.row.id: CODES[item.decision.status] for item in ended}, now, meanwhile=note)
-    result.ready = result.ready or released.ready
-    result.ended = released.ended
+    return jobs.ask_release(tx, {item.row.id: CODES[item.decision.status] for item in ended}, now, meanwhile=note)
 
 
 def _give_back(

@@ -280,6 +280,9 @@ class Claimer:
             self._return_unknown(tx, turn, now)
         if self.claiming:
             self._claim(tx, turn, now, guess, lambda: self._may_claim(tx, *held(), now))
+        for settlement in turn.settlements:
+            settlement.complete()
+            turn.ready = turn.ready or settlement.ready
         self._sort_requests(tx, turn, requests(), now)
         alive, _ = held()
         turn.lost = not alive
@@ -370,7 +373,9 @@ class Claimer:
             settled = len(turn.settlements)
             self._return_suspects(tx, turn, now)
             self._fail_incomplete(tx, turn, now)
-            turn.again = turn.again or any(settlement.ready for settlement in turn.settlements[settled:])
+            for settlement in turn.settlements[settled:]:
+                settlement.complete()
+                turn.again = turn.again or settlement.ready
 
     def _open(self, queues: Iterable[str]) -> list[str]:
         """Those that are not paused."""

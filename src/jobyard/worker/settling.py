@@ -11,7 +11,7 @@ from jobyard.model.traceback import RemoteError
 from jobyard.store import Store
 from jobyard.store.driver import Transaction
 from jobyard.store.queues import Queue
-from jobyard.store.settle import Settled, Settlement, settle
+from jobyard.store.settle import Settled, Settlement, begin_settling
 from jobyard.worker.ledger import Held, Ledger
 from jobyard.worker.turn import AT_CURSOR, Turn
 
@@ -52,12 +52,16 @@ class Settling:
     def write(
         self, tx: Transaction, items: Sequence[Settled], turn: Turn, queues: Mapping[str, Queue], now: int
     ) -> None:
-        """Write what was decided; decide again where a cancel came in between, or where ops are left."""
+        """
+        Write what was decided; decide again where a cancel came in between, or where ops are left.
+
+        The settlements of the turn are still to be completed.
+        """
         while items:
             for item in items:
                 if item.row.op_count > 1:
                     turn.remember(item.row)
-            done = settle(tx, self._store.jobs, items, queues, self._name, now, self._meanwhile)
+            done = begin_settling(tx, self._store.jobs, items, queues, self._name, now, self._meanwhile)
             turn.settlements.append(done)
             turn.ready = turn.ready or done.ready or bool(done.committed)
             items = [self._canceled(item) for item in done.canceling] + self._go_on(tx, done, turn)
