@@ -283,6 +283,8 @@ class Line:
 def _text(value: Value) -> bytes | None:
     if value is None:
         return None
+    if type(value) is int:
+        return b"%d" % value
     if isinstance(value, bytes):
         return b"\\x" + value.hex().encode()
     # libpq would end the text at a NUL, and find what has a shorter name.
