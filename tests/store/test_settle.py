@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from tests.store.acts import SECOND, act, claim, end, new, put, row, settle_all, settled, status, statuses
 
-from jobyard.model.newjob import NewJob, NewOp, options_of
+from jobyard.model.messages import Ended
+from jobyard.model.newjob import SUCCESS, NewJob, NewOp, accepted_bits, options_of
 from jobyard.model.ranking import is_requested
 from jobyard.model.retry import Retry
+from jobyard.store.settle import begin_settling
 
 
 def ops(store, id):
@@ -346,3 +348,19 @@ def test_an_end_committed_by_the_task_stands_whatever_it_does_next(store, how):
 
     assert [item.row.id for item in settlement.committed] == [claimed.id]
     assert (status(store, claimed.id), row(store, claimed.id).result) == ("succeeded", '"committed"')
+
+
+def test_jobs_are_ready_for_the_claim_before_a_settlement_is_complete(store):
+    """Whatever their parents ended as, in one batch."""
+    good, bad = put(store, new(), new())
+    [child] = put(store, new(after=[(good, SUCCESS), (bad, accepted_bits({"succeeded", "failed"}))]))
+    items = [settled(store, row, how) for row, how in zip(claim(store), (Ended.RETURNED, Ended.RAISED), strict=True)]
+    now = store.now()
+
+    with store.transaction() as tx:
+        settlement = begin_settling(tx, store.jobs, items, {}, "w", now)
+        claimed = store.jobs.ask_claim(tx, ["default"], tasks='["t"]', worker=1, limit=9, now=now)()
+        settlement.complete()
+
+    assert [row.id for row in claimed] == [child]
+    assert settlement.ready

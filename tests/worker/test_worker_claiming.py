@@ -274,6 +274,24 @@ def test_run_until_idle_waits_for_what_running_jobs_enqueue(yard):
     assert done == [5, 4, 3, 2, 1, 0]
 
 
+def test_run_until_idle_runs_what_waits_for_the_failure_of_one_that_never_ran(yard):
+    ran = []
+
+    @yard.task
+    def fail() -> None:
+        raise ValueError
+
+    @yard.task
+    def note(word: str) -> None:
+        ran.append(word)
+
+    broken = note.using(after=[fail.enqueue()]).enqueue("never")
+    last = note.using(after={broken: {"failed"}}).enqueue("last")
+    yard.worker().run_until_idle()
+
+    assert (broken.refresh().status, last.refresh().status, ran) == ("failed", "succeeded", ["last"])
+
+
 def test_run_until_idle_leaves_what_is_not_ready(yard, noted):
     noted.using(due=timedelta(hours=1)).enqueue("later")
     noted.enqueue("aside").suspend()

@@ -48,17 +48,13 @@ class Releaser:
         """
         done = Released()
         while ended:
-            broken: dict[int, tuple[int, int]] = {}
-            for status, ids in _by_status(ended).items():
-                parents = {"ids": _text(ids), "status": status}
-                [[released]], refused = yield Queries(
-                    (
-                        Query(self._dependencies.release, {**parents, "now": now}),
-                        Query(self._dependencies.refuse, parents),
-                    )
-                )
-                done.ready = done.ready or released > 0
-                broken |= {child: (parent, accepted) for parent, child, accepted in refused}
+            parents = [{"ids": _text(ids), "status": status} for status, ids in _by_status(ended).items()]
+            release = [Query(self._dependencies.release, {**each, "now": now}) for each in parents]
+            refuse = [Query(self._dependencies.refuse, each) for each in parents]
+            answers = yield Queries([*release, *refuse])
+            done.ready = done.ready or any(released > 0 for [[released]] in answers[: len(release)])
+            refused = [row for rows in answers[len(release) :] for row in rows]
+            broken = {child: (parent, accepted) for parent, child, accepted in refused}
             ended = yield from self._break(broken, ended, now, done)
         return done
 

@@ -283,6 +283,7 @@ class Claimer:
         for settlement in turn.settlements:
             settlement.complete()
             turn.ready = turn.ready or settlement.ready
+            turn.again = turn.again or bool(settlement.ended)  # what waits for those became ready after the claim
         self._sort_requests(tx, turn, requests(), now)
         alive, _ = held()
         turn.lost = not alive
