@@ -100,7 +100,8 @@ class Heartbeat:
         """Take back the jobs of workers that have been silent for too long."""
         lost_after = round(self._settings.lost_after * 1_000_000)
         now = self._store.now()
-        if now - self._able_since < lost_after:
+        slept = now - self._last_now > self._settings.heartbeat * 1_000_000  # since the beat of this very tick
+        if slept or now - self._able_since < lost_after:
             return
         with self._store.read() as tx:
             if not self._store.workers.lost(tx, now - lost_after):
