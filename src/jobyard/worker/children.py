@@ -19,13 +19,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from pathlib import Path
 from time import monotonic
 from typing import Protocol
 
 from jobyard.config import command_line
 from jobyard.errors import UsageError
 from jobyard.model.messages import Ready, Upstream, Upward, Worn
+from jobyard.model.modules import module_name
 from jobyard.model.traceback import RemoteError
 from jobyard.worker.process import ChildProcess
 from jobyard.worker.shop import HostOptions
@@ -299,18 +299,12 @@ class Children:
 
 
 def importable(module: str) -> str:
-    """The name under which a child can import a module: for ``__main__`` that of its spec, else its file's stem."""
-    if module != "__main__":
-        return module
-    main = sys.modules["__main__"]
-    spec = getattr(main, "__spec__", None)
-    if spec is not None:
-        return str(spec.name)
-    file = getattr(main, "__file__", None)
-    if file is None:
+    """The name under which a child can import a module, see `module_name`."""
+    name = module_name(module)
+    if name == "__main__":
         msg = "the tasks are defined in an interactive session, which a child process cannot import"
         raise UsageError(msg)
-    return Path(file).stem
+    return name
 
 
 def _path() -> list[str]:
