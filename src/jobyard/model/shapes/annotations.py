@@ -226,8 +226,8 @@ def _named_tuple_fields(cls: Any, shapes: dict[str, Shape]) -> list[Field]:
 
 def _shape_of_class(cls: type) -> Shape | None:
     """The shape by which instances of a class are stored of which no annotation says what they are."""
-    is_stored = issubclass(cls, enum.Enum) or _record(cls, ()) is not None
-    return shape_of(cls) if is_stored and not typing.is_typeddict(cls) else None
+    shape = shape_of(cls)
+    return shape if isinstance(shape, (scalars.EnumShape, DataShape, NamedTupleShape, Model)) else None
 
 
 ANY.shape_of_class = _shape_of_class
