@@ -11,14 +11,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
-from jobyard.errors import JobyardError, MissingDependencies, StoreError
+from jobyard.errors import JobyardError, StoreError
 from jobyard.model.emitter import Emitter
 from jobyard.model.events import ChildDied, JobsClaimed, SlotAbandoned, StaleWrite
-from jobyard.model.faults import fault
 from jobyard.model.machine import MachineState
 from jobyard.model.messages import (
     Abandoned,
@@ -31,10 +30,8 @@ from jobyard.model.messages import (
     NotBegun,
     Outcome,
     Reply,
-    Run,
     Stack,
     StackTaken,
-    Written,
 )
 from jobyard.model.newjob import NewJob
 from jobyard.model.rows import JobRow
@@ -44,37 +41,25 @@ from jobyard.store.driver import Transaction, Unanswered
 from jobyard.store.jobs import json_text
 from jobyard.store.queues import Queue
 from jobyard.store.requests import Request
-from jobyard.store.settle import Settled, Settlement
+from jobyard.store.settle import Settlement
 from jobyard.worker.calls import refusal
+from jobyard.worker.delivery import Delivery, Host, Key
 from jobyard.worker.guess import Guess, GuessedWrong
 from jobyard.worker.hosts import Hosts
 from jobyard.worker.inbox import Inbox
 from jobyard.worker.ledger import Held, Ledger
 from jobyard.worker.pace import Pace
-from jobyard.worker.settling import Settling
+from jobyard.worker.settling import Settling, incomplete
 from jobyard.worker.station import Station
 from jobyard.worker.tally import Tally
 from jobyard.worker.turn import Turn, sorted_turn
 
-__all__ = ["Claimer", "Host"]
+__all__ = ["Claimer"]
 
 _log = logging.getLogger("jobyard.worker")
 _BEHIND = 0.1
 """Seconds after which a job that waits for a slot here goes back, so that another worker may take it."""
 _decode_jobs = msgspec.msgpack.Decoder(list[NewJob]).decode
-Key = tuple[int, int]
-
-
-class Host(Protocol):
-    """Where runs run: in this process, or in children."""
-
-    slots: int
-    is_here: bool
-    """Whether its runs take the interpreter that the claimer needs."""
-
-    def run(self, runs: list[Run]) -> None: ...
-    def tell(self, messages: list[Any]) -> None: ...
-    def take_back(self, keys: Iterable[Key] | None = None) -> list[Key]: ...
 
 
 class Claimer:
@@ -123,7 +108,8 @@ class Claimer:
         self._grace = cancel_grace
         self._pace = Pace()
         self._guess = Guess()
-        self._settling = Settling(store, ledger, name, self._let_go)
+        self._delivery = Delivery(ledger, hosts, inbox)
+        self._settling = Settling(store, ledger, name, self._delivery.let_go)
         self._recent: set[str] = set()
         self._asked: set[int] = set()
         self._known_queues: Mapping[str, Queue] = {}
@@ -131,8 +117,6 @@ class Claimer:
         """Whether the last turn did no more than claim."""
         self._unanswered: Unanswered | None = None
         """A claim of which nobody knows what has become."""
-        self._kept: list[tuple[Host, list[Run]]] = []
-        """Runs for which the database is set to work first: those of short jobs would keep this thread from it."""
 
     def turn(self, messages: list[Any]) -> Turn:
         """Write what *messages* report, claim, and hand out. If the store refuses, nothing was done."""
@@ -178,7 +162,7 @@ class Claimer:
             turn.wanted, turn.busy = before.wanted, before.busy
             look = self._write(turn, None, durable=bool(messages))
         finally:
-            self._let_go()
+            self._delivery.let_go()
         try:
             turn.next_due, turn.ready = look()
         except StoreError:  # the turn is committed, but the connection broke before it said so
@@ -204,7 +188,7 @@ class Claimer:
 
     def take_back(self, *, older_than: float | None = None) -> None:
         """Have runs that have not begun go back; with *older_than* only those handed out before (monotonic seconds)."""
-        self._let_go()
+        self._delivery.let_go()
         late = [held for held in self._ledger if older_than is None or held.handed_out < older_than]
         by_host: dict[int, tuple[Host, list[Key]]] = {}
         for held in late:
@@ -217,7 +201,7 @@ class Claimer:
 
     def drop_all(self) -> int:
         """Stop every run, whose jobs are no longer this worker's; returns how many there were."""
-        self._let_go()
+        self._delivery.let_go()
         lost = self._ledger.clear()
         for held in lost:
             self._hosts.left(held.host)
@@ -227,14 +211,14 @@ class Claimer:
 
     def cancel_all(self, grace: float) -> None:
         """Tell every run to stop, since the worker does; what comes of them is written as ever."""
-        self._let_go()
+        self._delivery.let_go()
         self._settling.stopping = Ended.DRAINED
         for held in self._ledger:
             held.host.tell([Cancel(*held.key, "drain", grace)])
 
     def give_all_back(self) -> None:
         """Give back what is still held, and no longer wait for its runs."""
-        self._kept = []
+        self._delivery.keep_for_good()
         self.claiming = False
         self.tally.lost += len(self._ledger)
         self.turn([Outcome(*held.key, held.row.cursor, Ended.DRAINED) for held in self._ledger])
@@ -406,12 +390,12 @@ class Claimer:
 
     def _fail_incomplete(self, tx: Transaction, turn: Turn, now: int) -> None:
         """A job of a definition whose dependencies have no successful builds fails before it begins."""
-        incomplete = [held for held in turn.claimed if held.row.definition is not None and held.lacking]
-        if not incomplete:
+        lacking = [held for held in turn.claimed if held.row.definition is not None and held.lacking]
+        if not lacking:
             return
-        turn.claimed = [held for held in turn.claimed if held not in incomplete]
+        turn.claimed = [held for held in turn.claimed if held not in lacking]
         turn.again = True  # the slots they were to have are free, and no message will come of them
-        items = [self._ledger.settled(held, _incomplete(held)) for held in incomplete]
+        items = [self._ledger.settled(held, incomplete(held)) for held in lacking]
         self._settling.write(tx, items, turn, self._known_queues, now)
 
     def _after(self, turn: Turn) -> None:
@@ -423,7 +407,7 @@ class Claimer:
         for id, epoch, what in turn.stale:
             self._drop_stale(id, epoch, what)
         if turn.onward:
-            self._go_on(turn.onward)
+            self._delivery.go_on(turn.onward)
         if turn.claimed:
             self._hand_out(turn)
         for request in turn.requests:
@@ -441,32 +425,15 @@ class Claimer:
     def _note(self, settlement: Settlement, turn: Turn) -> None:
         for item in settlement.done:
             if not item.decision.advance:
-                self._forget(item)
+                self._delivery.forget(item)
             self.tally.settled(item, self._name)
         for item in settlement.committed:
             if STATUSES[item.row.status] in FINAL:
-                self._forget(item)
+                self._delivery.forget(item)
                 outcome = item.outcome
                 self.tally.finished(item.row, STATUSES[item.row.status], outcome.seconds, outcome.error)
         turn.ended += settlement.ended
         turn.stale += [(*item.key, "result") for item in settlement.stale]
-
-    def _forget(self, item: Settled) -> None:
-        """Its job is held no longer."""
-        if (held := self._ledger.drop(item.row.id, item.row.epoch)) is not None:
-            self._hosts.left(held.host)
-            if held.run.sync:
-                held.host.tell([Written(*held.key)])
-
-    def _go_on(self, onward: Iterable[Held]) -> None:
-        for held in onward:
-            before, was_sync = held.host, held.run.sync
-            run = self._ledger.go_on(held)
-            self._hosts.left(before)
-            if was_sync:
-                before.tell([Written(*held.key)])
-            held.host, held.handed_out = self._hosts.place(run), time.monotonic()
-            held.host.run([run])
 
     def _hand_out(self, turn: Turn) -> None:
         claimed = turn.claimed
@@ -474,25 +441,8 @@ class Claimer:
             ids = tuple(held.row.id for held in claimed)
             self._emitter.emit(JobsClaimed(self._name, ids, turn.seconds))
         self._recent = {held.row.task for held in claimed}
-        by_host: dict[int, tuple[Host, list[Run]]] = {}
-        now = time.monotonic()
-        for held in claimed:
-            self._ledger.add(held)
-            host: Host = self._hosts.place(held.run)
-            held.host, held.handed_out = host, now
-            by_host.setdefault(id(host), (host, []))[1].append(held.run)
         self.tally.started(claimed, self._name)
-        for host, runs in by_host.values():
-            if host.is_here and self._inbox.is_full:
-                self._kept.append((host, runs))
-            else:
-                host.run(runs)
-
-    def _let_go(self) -> None:
-        """Have hosts run what they were not given yet."""
-        kept, self._kept = self._kept, []
-        for host, runs in kept:
-            host.run(runs)
+        self._delivery.hand_out(claimed)
 
     def _answer(self, request: Request) -> None:
         held = self._ledger.get(request.job, request.epoch)
@@ -544,9 +494,3 @@ class Claimer:
             held.host.tell([reply])
         else:
             _log.debug("nobody waits for the reply to call %d of job %d", message.call, message.id)
-
-
-def _incomplete(held: Held) -> Outcome:
-    error = MissingDependencies(f"there is no successful build of {', '.join(held.lacking)}")
-    types = [f"{kind.__module__}:{kind.__qualname__}" for kind in MissingDependencies.__mro__]
-    return Outcome(*held.key, held.row.cursor, Ended.RAISED, error=fault(error), types=types)

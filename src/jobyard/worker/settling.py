@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
+from jobyard.errors import MissingDependencies
+from jobyard.model.faults import fault
 from jobyard.model.messages import Ended, Outcome
 from jobyard.model.states import FINAL, STATUSES, Status
 from jobyard.model.traceback import RemoteError
@@ -15,7 +17,7 @@ from jobyard.store.settle import Settled, Settlement, begin_settling
 from jobyard.worker.ledger import Held, Ledger
 from jobyard.worker.turn import AT_CURSOR, Turn
 
-__all__ = ["Settling"]
+__all__ = ["Settling", "incomplete"]
 
 _log = logging.getLogger("jobyard.worker")
 
@@ -119,3 +121,10 @@ def _tell_of_the_unheard(item: Settled) -> None:
     if item.outcome.error is not None:
         error = RemoteError.from_json(item.outcome.error).summary
         _log.warning("job %d (%s) raised after ctx.finish(): %s", item.row.id, item.row.task, error)
+
+
+def incomplete(held: Held) -> Outcome:
+    """How a job ends that takes results of definitions which have no successful build."""
+    error = MissingDependencies(f"there is no successful build of {', '.join(held.lacking)}")
+    types = [f"{kind.__module__}:{kind.__qualname__}" for kind in MissingDependencies.__mro__]
+    return Outcome(*held.key, held.row.cursor, Ended.RAISED, error=fault(error), types=types)
