@@ -257,9 +257,11 @@ class _AiosqliteTransaction:
         try:
             async with self._connection.cursor() as cursor:
                 cursor.row_factory = None
+                rows: list[Row] = []
                 for part in parts(statement):
                     await cursor.execute(part, params)
-                return list(await cursor.fetchall())
+                    rows += await cursor.fetchall()
+                return rows
         except sqlite3.Error as error:
             raise translated(error, self._location) from error
 

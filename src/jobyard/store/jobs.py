@@ -19,7 +19,7 @@ from jobyard.store.hints import START, Hints, Place
 from jobyard.store.insert import Inserter, Stored
 from jobyard.store.plans import begin, run
 from jobyard.store.recurrence import End, Recurrence
-from jobyard.store.release import Released, Releaser
+from jobyard.store.release import Claim, Released, Releaser
 from jobyard.store.sql import Statements
 
 __all__ = ["AttemptRow", "Finish", "GiveBack", "Jobs", "as_read", "claim_order", "json_text"]
@@ -199,8 +199,7 @@ class Jobs:
 
         def claimed() -> list[JobRow]:
             rows = sorted((row for each in asked for row in each()), key=claim_order)
-            if defined := [row for row in rows if row.definition is not None]:
-                run(self.recurrence.started(defined, now), tx)
+            self._note_starts(tx, rows, now)
             return rows
 
         return claimed
@@ -295,10 +294,28 @@ class Jobs:
         return run(self.releaser.release(ended, now), tx)
 
     def ask_release(
-        self, tx: Transaction, ended: Mapping[int, int], now: int, meanwhile: Callable[[], object]
+        self,
+        tx: Transaction,
+        ended: Mapping[int, int],
+        now: int,
+        *,
+        claim: Claim | None = None,
+        meanwhile: Callable[[], object],
     ) -> Callable[[], Released]:
         """`release`, not waited for: what is returned also ends those that ended with their parents."""
-        return begin(self.releaser.release(ended, now), tx, meanwhile)
+        release = begin(self.releaser.release(ended, now, claim), tx, meanwhile)
+
+        def released() -> Released:
+            done = release()
+            self._note_starts(tx, done.claimed, now)
+            return done
+
+        return released
+
+    def _note_starts(self, tx: Transaction, rows: Sequence[JobRow], now: int) -> None:
+        """Jobs were claimed: have their definitions know."""
+        if defined := [row for row in rows if row.definition is not None]:
+            run(self.recurrence.started(defined, now), tx)
 
     def note_ends(self, tx: Transaction, ends: Iterable[End], now: int) -> bool:
         """

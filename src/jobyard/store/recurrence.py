@@ -7,6 +7,7 @@ overlap the start lets the key go, and the next job is made then. So no leader i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -82,6 +83,31 @@ class _Noted(msgspec.Struct):
         record.add(row.id, end.status, result, row.started_at or now, recurrence=is_recurrence(row))
 
 
+class _Succeeded:
+    """
+    Definitions that have had a success, of which nobody needs to ask whether it was the first.
+
+    They are forgotten after an hour, so that they do not pile up, nor outlive the event of that success.
+    """
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._until = 0.0
+
+    def add(self, names: set[str]) -> None:
+        self._forget()
+        self._names |= names
+
+    def has(self, names: Iterable[str]) -> bool:
+        self._forget()
+        return self._names.issuperset(names)
+
+    def _forget(self) -> None:
+        now = time.monotonic()
+        if now > self._until:
+            self._names, self._until = set(), now + 3600
+
+
 class Recurrence:
     """Makes plans, from the statements of one dialect; so that a task may end its job in a transaction of its own."""
 
@@ -96,6 +122,7 @@ class Recurrence:
         self._workers = statements["workers"]
         self._machine_of: dict[int, str] = {}
         """By worker; neither is ever another's."""
+        self._succeeded = _Succeeded()
 
     def started(self, rows: Sequence[JobRow], now: int, user: str | None = None) -> Plan[dict[int, list[str]]]:
         """
@@ -105,7 +132,9 @@ class Recurrence:
         Returns:
             The dependencies without a successful build, by job; it must not run.
         """
-        yield Batch(self._events.add_starts, [(now, user, _text([row.id for row in rows]))])
+        machines = yield from self.machines(rows)
+        starts = [(now, "start", user, row.id, row.definition, machines[row.id], None) for row in rows]
+        yield Batch(self._events.add, starts)
         missing: dict[int, list[str]] = {}
         for row in rows:
             if row.options and (options := options_of(row.options)).dependencies:
@@ -141,6 +170,10 @@ class Recurrence:
                 ready |= yield from self._next(definition, end, now)
         return ready
 
+    def remember(self, rows: Iterable[JobRow]) -> None:
+        """It is committed that these have succeeded."""
+        self._succeeded.add({row.definition for row in rows if row.definition is not None})
+
     def make(self, wanted: Sequence[tuple[DefinitionRow, int]], now: int) -> Plan[list[Stored]]:
         """The jobs of these definitions, each for a slot; those that hold the keys, where there are some."""
         new = [_new_job(row, slot, now) for row, slot in wanted]
@@ -171,8 +204,10 @@ class Recurrence:
     def _write(self, noted: _Noted) -> Plan[None]:
         if noted.records:
             yield Batch(self._events.add, noted.finishes)
-            yield Batch(self._definitions.publish, list(noted.first.values()))
-            yield Batch(self._definitions.record, list(map(msgspec.structs.astuple, noted.records.values())))
+            if not self._succeeded.has(record.name for record in noted.records.values() if record.build is not None):
+                yield Batch(self._definitions.publish, list(noted.first.values()))
+            in_order = sorted(noted.records.items())  # in which others hold them too
+            yield Batch(self._definitions.record, [msgspec.structs.astuple(record) for _, record in in_order])
         if noted.options:
             yield Batch(self._jobs.set_options, [(_text(noted.options),)])
 

@@ -8,6 +8,7 @@ the dependant too: canceled after a canceled parent, else failed; and so on, in 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,16 +19,31 @@ from jobyard.model.states import CODES, STATUSES, Status, check_transition
 from jobyard.store.plans import Plan, Queries, Query
 from jobyard.store.sql import Statements
 
-__all__ = ["Released", "Releaser", "end"]
+__all__ = ["Claim", "Released", "Releaser", "end"]
 
 _WAITING = CODES["waiting"]
 _SUSPENDED = CODES["suspended"]
+
+
+class Claim(NamedTuple):
+    """
+    What a worker would claim next: of these tasks (JSON list of names) in this queue, so many.
+
+    Jobs that become ready while no other is are claimed with their release: one version of their rows less, and no
+    entry in the indexes of ready jobs.
+    """
+
+    worker: int
+    queue: str
+    tasks: str
+    limit: int
 
 
 class Released(msgspec.Struct):
     """What a release did: whether a job may be ready now, and the jobs that ended with their parents."""
 
     ready: bool = False
+    claimed: list[JobRow] = msgspec.field(default_factory=list)
     ended: list[JobRow] = msgspec.field(default_factory=list)
     causes: dict[int, str] = msgspec.field(default_factory=dict)
     """Of those, the job whose end was the first of the cascade, in words."""
@@ -40,19 +56,31 @@ class Releaser:
         self._jobs = jobs
         self._dependencies = dependencies
 
-    def release(self, ended: Mapping[int, int], now: int) -> Plan[Released]:
+    def release(self, ended: Mapping[int, int], now: int, claim: Claim | None = None) -> Plan[Released]:
         """
         Tell the dependants of *ended* (id to final status code).
 
         Cost is linear in the number of open edges, each of which is seen once.
+
+        Args:
+            claim: what may be claimed at once, if all have ended alike.
         """
         done = Released()
         while ended:
             parents = [{"ids": _text(ids), "status": status} for status, ids in _by_status(ended).items()]
-            release = [Query(self._dependencies.release, {**each, "now": now}) for each in parents]
+            if claim is not None and len(parents) == 1:
+                values = {**parents[0], "now": now, **claim._asdict()}
+                release = [Query(self._dependencies.release_and_claim, values)]
+            else:
+                claim = None
+                release = [Query(self._dependencies.release, {**each, "now": now}) for each in parents]
             refuse = [Query(self._dependencies.refuse, each) for each in parents]
             answers = yield Queries([*release, *refuse])
-            done.ready = done.ready or any(released > 0 for [[released]] in answers[: len(release)])
+            if claim is not None:
+                done.ready, claim = True, None  # for what it says nothing of the others
+                done.claimed = [JobRow(*row) for row in answers[0]]
+            else:
+                done.ready = done.ready or any(released > 0 for [[released]] in answers[: len(release)])
             refused = [row for rows in answers[len(release) :] for row in rows]
             broken = {child: (parent, accepted) for parent, child, accepted in refused}
             ended = yield from self._break(broken, ended, now, done)

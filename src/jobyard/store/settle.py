@@ -23,7 +23,7 @@ from jobyard.store.jobs import AttemptRow, Finish, GiveBack, Jobs, json_text
 from jobyard.store.plans import run
 from jobyard.store.queues import Queue
 from jobyard.store.recurrence import End, is_recurrence
-from jobyard.store.release import Released
+from jobyard.store.release import Claim, Released
 
 __all__ = ["Settled", "Settlement", "begin_settling", "settle"]
 
@@ -59,9 +59,11 @@ class Settlement(msgspec.Struct):
     committed: list[Settled] = msgspec.field(default_factory=list)
     """The task itself ended the op in a transaction of its own (`ctx.finish`): nothing was left to write."""
     ready: bool = False
-    """Whether a job may be ready now. This and the next one are known once it is complete."""
+    """Whether a job may be ready now. This and the next ones are known once it is complete."""
     ended: list[JobRow] = msgspec.field(default_factory=list)
     """Dependants that ended with their parents."""
+    claimed: list[JobRow] = msgspec.field(default_factory=list)
+    """Dependants that became ready, and were claimed at once."""
     _released: Callable[[], Released] | None = None
 
     def complete(self) -> None:
@@ -70,6 +72,7 @@ class Settlement(msgspec.Struct):
             released, self._released = self._released(), None
             self.ready = self.ready or released.ready
             self.ended = released.ended
+            self.claimed = released.claimed
 
 
 def settle(
@@ -88,9 +91,17 @@ def begin_settling(
     queues: Mapping[str, Queue],
     worker: str,
     now: int,
+    *,
+    claim: Claim | None = None,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Settlement:
-    """`settle`, but for `Settlement.complete`; *meanwhile* is called while the database ends jobs."""
+    """
+    `settle`, but for `Settlement.complete`.
+
+    Args:
+        claim: for dependants that become ready, see `Releaser.release`.
+        meanwhile: is called while the database ends jobs.
+    """
     result = Settlement()
     items = _without_committed(tx, jobs, items, result)
     _end_recurrences(items)
@@ -107,7 +118,7 @@ def begin_settling(
     _note_reclaims(tx, jobs, result, worker, now)
     ended = [item for item in result.done if item.decision.status in FINAL]
     if ended:
-        result._released = _release(tx, jobs, ended, result, now)
+        result._released = _release(tx, jobs, ended, result, now, claim)
     return result
 
 
@@ -260,7 +271,7 @@ def _sort_out(
 
 
 def _release(
-    tx: Transaction, jobs: Jobs, ended: Sequence[Settled], result: Settlement, now: int
+    tx: Transaction, jobs: Jobs, ended: Sequence[Settled], result: Settlement, now: int, claim: Claim | None
 ) -> Callable[[], Released]:
     """Tell dependants of the ends and, while the database does that, definitions."""
 
@@ -268,7 +279,8 @@ def _release(
         next_ready = jobs.note_ends(tx, [_end(item) for item in ended if item.row.definition is not None], now)
         result.ready = result.ready or next_ready
 
-    return jobs.ask_release(tx, {item.row.id: CODES[item.decision.status] for item in ended}, now, meanwhile=note)
+    statuses = {item.row.id: CODES[item.decision.status] for item in ended}
+    return jobs.ask_release(tx, statuses, now, claim=claim, meanwhile=note)
 
 
 def _give_back(

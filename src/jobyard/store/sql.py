@@ -78,7 +78,7 @@ def migrations(dialect: str) -> tuple[Migration, ...]:
 
 @cache
 def parts(statement: str) -> list[str]:
-    """The statements of which one consists where a dialect needs several; the rows are those of the last."""
+    """The statements of which one consists where a dialect needs several; one at most gives rows."""
     return statement.split(";\n")
 
 

@@ -35,11 +35,12 @@ from jobyard.model.messages import (
 )
 from jobyard.model.newjob import NewJob
 from jobyard.model.rows import JobRow
-from jobyard.model.states import CODES, FINAL, STATUSES
+from jobyard.model.states import CODES, FINAL, STATUSES, Status
 from jobyard.store import Store
 from jobyard.store.driver import Transaction, Unanswered
-from jobyard.store.jobs import json_text
+from jobyard.store.jobs import claim_order, json_text
 from jobyard.store.queues import Queue
+from jobyard.store.release import Claim
 from jobyard.store.requests import Request
 from jobyard.store.settle import Settlement
 from jobyard.worker.calls import refusal
@@ -165,6 +166,10 @@ class Claimer:
             self._delivery.let_go()
         try:
             turn.next_due, turn.ready = look()
+            if turn.settlements:
+                self._guess.releases = not turn.ready and any(
+                    done.claimed if turn.claims_released else done.ready for done in turn.settlements
+                )
         except StoreError:  # the turn is committed, but the connection broke before it said so
             turn.again = True
         self._after(turn)
@@ -259,11 +264,13 @@ class Claimer:
         requests = self._store.requests.ask_open_for(tx, self.id)
         held = self._store.workers.ask_hold(tx, self.id)
         self._record(tx, turn, now)
-        self._settling.settle(tx, turn, self._known_queues, now)
+        claim = self._hasty(turn, guess)
+        turn.claims_released = claim is not None and self._guess.releases and not self.in_doubt and bool(turn.outcomes)
+        self._settling.settle(tx, turn, self._known_queues, now, claim if turn.claims_released else None)
         if self.in_doubt:
             self._return_unknown(tx, turn, now)
         if self.claiming:
-            self._claim(tx, turn, now, guess, lambda: self._may_claim(tx, *held(), now))
+            self._claim(tx, turn, now, claim, lambda: self._may_claim(tx, *held(), now))
         for settlement in turn.settlements:
             settlement.complete()
             turn.ready = turn.ready or settlement.ready
@@ -317,7 +324,15 @@ class Claimer:
             if request.id not in self._asked:
                 turn.requests.append(request)
 
-    def _claim(self, tx: Transaction, turn: Turn, now: int, guess: str | None, may_claim: Callable[[], bool]) -> None:
+    def _hasty(self, turn: Turn, guess: str | None) -> Claim | None:
+        """What to claim before it is known whether that may be had."""
+        if guess is None or not turn.wanted or not self.claiming:
+            return None
+        return Claim(self.id, guess, self._known(), turn.wanted)
+
+    def _claim(
+        self, tx: Transaction, turn: Turn, now: int, hasty: Claim | None, may_claim: Callable[[], bool]
+    ) -> None:
         jobs = self._store.jobs
         jobs.ask_promote(tx, now)
         expired = jobs.ask_expired(tx, now)
@@ -328,13 +343,20 @@ class Claimer:
         def hold(row: JobRow) -> None:
             held[row.id] = make(row)
 
-        def ask(queues: Sequence[str]) -> Callable[[], list[JobRow]]:
-            tasks, limit = self._known(), turn.wanted
+        def ask(queues: Sequence[str], limit: int) -> Callable[[], list[JobRow]]:
+            tasks = self._known()
             return jobs.ask_claim(tx, queues, tasks=tasks, worker=self.id, limit=limit, now=now, meanwhile=hold)
 
         began = time.perf_counter()
-        guessed = [guess] if guess is not None and turn.wanted else []
-        early = ask(guessed) if guessed else None
+        guessed = [hasty.queue] if hasty is not None else []
+        rows: list[JobRow] = []
+        early = None
+        if guessed and turn.claims_released:
+            rows = self._released(turn)
+            for row in rows:
+                hold(row)
+        elif guessed:
+            early = ask(guessed, turn.wanted)
         if early is not None and expired():
             raise GuessedWrong  # what it claimed may be among them
         effect = self._store.control.end_expired(tx, expired(), now)
@@ -343,14 +365,15 @@ class Claimer:
         turn.ended += effect.ended
         queues = self._open(self._queues if self._queues is not None else ready_queues())
         may = may_claim()
-        if early is not None and not (may and self._open(guessed) and {*queues} <= {*guessed}):
+        if (early is not None or rows) and not (may and self._open(guessed) and {*queues} <= {*guessed}):
             raise GuessedWrong
         if not may or not turn.wanted:
             return
         self._guess.learn(queues)
-        if early is None and not queues:
-            return
-        rows = (early or ask(queues))()
+        if early is not None:
+            rows = early()
+        elif queues and len(rows) < turn.wanted:
+            rows = rows + ask(queues, turn.wanted - len(rows))()
         turn.seconds = time.perf_counter() - began
         if rows:
             turn.claimed = [held[row.id] for row in rows]
@@ -361,6 +384,12 @@ class Claimer:
             for settlement in turn.settlements[settled:]:
                 settlement.complete()
                 turn.again = turn.again or settlement.ready
+
+    def _released(self, turn: Turn) -> list[JobRow]:
+        """What was claimed with the release of dependants."""
+        for settlement in turn.settlements:
+            settlement.complete()
+        return sorted((row for settlement in turn.settlements for row in settlement.claimed), key=claim_order)
 
     def _open(self, queues: Iterable[str]) -> list[str]:
         """Those that are not paused."""
@@ -432,6 +461,9 @@ class Claimer:
                 self._delivery.forget(item)
                 outcome = item.outcome
                 self.tally.finished(item.row, STATUSES[item.row.status], outcome.seconds, outcome.error)
+        self._store.jobs.recurrence.remember(
+            item.row for item in settlement.done if item.decision.status is Status.SUCCEEDED
+        )
         turn.ended += settlement.ended
         turn.stale += [(*item.key, "result") for item in settlement.stale]
 

@@ -23,6 +23,8 @@ class Guess:
     """The one queue that had jobs the last time."""
 
     def __init__(self) -> None:
+        self.releases = False
+        """Whether what ended last made jobs ready, and no other was."""
         self._queue: str | None = None
         self._sober = 0
 

@@ -13,6 +13,7 @@ from jobyard.model.traceback import RemoteError
 from jobyard.store import Store
 from jobyard.store.driver import Transaction
 from jobyard.store.queues import Queue
+from jobyard.store.release import Claim
 from jobyard.store.settle import Settled, Settlement, begin_settling
 from jobyard.worker.ledger import Held, Ledger
 from jobyard.worker.turn import AT_CURSOR, Turn
@@ -38,7 +39,9 @@ class Settling:
         self._name = name
         self._meanwhile = meanwhile
 
-    def settle(self, tx: Transaction, turn: Turn, queues: Mapping[str, Queue], now: int) -> None:
+    def settle(
+        self, tx: Transaction, turn: Turn, queues: Mapping[str, Queue], now: int, claim: Claim | None = None
+    ) -> None:
         """Write the outcomes: an attempt's one after another, different attempts' together."""
         left: list[Outcome] = turn.outcomes
         while left:
@@ -48,22 +51,34 @@ class Settling:
             for outcome in left:
                 (later if outcome.id in seen else batch).append(outcome)
                 seen.add(outcome.id)
-            self.write(tx, self._items(batch, turn), turn, queues, now)
-            left = later
+            self.write(tx, self._items(batch, turn), turn, queues, now, claim)
+            left, claim = later, None
 
     def write(
-        self, tx: Transaction, items: Sequence[Settled], turn: Turn, queues: Mapping[str, Queue], now: int
+        self,
+        tx: Transaction,
+        items: Sequence[Settled],
+        turn: Turn,
+        queues: Mapping[str, Queue],
+        now: int,
+        claim: Claim | None = None,
     ) -> None:
         """
         Write what was decided; decide again where a cancel came in between, or where ops are left.
 
         The settlements of the turn are still to be completed.
+
+        Args:
+            claim: for dependants that become ready, see `Releaser.release`.
         """
         while items:
             for item in items:
                 if item.row.op_count > 1:
                     turn.remember(item.row)
-            done = begin_settling(tx, self._store.jobs, items, queues, self._name, now, self._meanwhile)
+            done = begin_settling(
+                tx, self._store.jobs, items, queues, self._name, now, claim=claim, meanwhile=self._meanwhile
+            )
+            claim = None
             turn.settlements.append(done)
             turn.ready = turn.ready or done.ready or bool(done.committed)
             items = [self._canceled(item) for item in done.canceling] + self._go_on(tx, done, turn)

@@ -50,6 +50,8 @@ class Turn:
     """
     is_glance: bool = False
     """Whether it did no more than claim: the rest of the store is to be looked at once that has begun."""
+    claims_released: bool = False
+    """Whether jobs that it makes ready are claimed with their release."""
     lost: bool = False
     """Others think that this worker is dead: it may claim nothing."""
     _before: list[tuple[JobRow, JobRow]] = field(default_factory=list)

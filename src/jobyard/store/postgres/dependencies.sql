@@ -24,6 +24,37 @@ released as (
     from locked as r where r.id = +r.id and jobs.id = r.id)
 select count(*) from closed
 
+-- name: release_and_claim
+-- `release`, but those children that become ready are claimed at once, unless jobs of that queue are ready that may come
+-- before them, or they may be too many. Says which these are.
+with closed as materialized (
+    update main.dependencies set open = 0
+    where parent = any(array(select value::bigint from json_array_elements_text(:ids::text::json))) and open = 1
+        and accepted >> :status::integer & 1 = 1
+    returning child),
+locked as materialized (
+    select j.id, r.closed,
+        j.status = 2 and j.open_parents = r.closed and j.due <= :now and coalesce(j.expires > :now, true)
+            and j.queue = :queue and j.task = any(array(select value from json_array_elements_text(:tasks::text::json)))
+            and (select count(*) from closed) <= :limit
+            and not exists (select 1 from main.jobs where queue = :queue and status = 1) as is_claimed
+    from (select child as id, count(*) as closed from closed group by child order by child offset 0) as r
+    cross join lateral (select * from main.jobs where id = r.id and status in (2, 3) for no key update) as j),
+released as (
+    update main.jobs set
+        open_parents = open_parents - r.closed,
+        status = case
+            when status = 2 and open_parents = r.closed then case when due <= :now then 1 else 0 end
+            else status
+        end
+    from locked as r where not r.is_claimed and r.id = +r.id and jobs.id = r.id)
+update main.jobs set
+    status = 4, open_parents = 0, epoch = epoch + 1, attempt = attempt + 1, worker = :worker, started_at = :now,
+    exec_at = null, ended_at = null, machine = null, heartbeat = null, logtail = null,
+    unique_key = case when unique_until = 0 then null else unique_key end
+where id = any(array(select id from locked where is_claimed))
+returning *
+
 -- name: refuse
 -- Close the edges that do not accept it.
 update main.dependencies set open = 0

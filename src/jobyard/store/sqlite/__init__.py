@@ -62,7 +62,7 @@ class SqliteTransaction:
 
     def fetch(self, statement: str, params: Params = {}) -> list[Row]:  # noqa: B006 - never changed
         try:
-            return self._run(statement, params).fetchall()
+            return self._run(statement, params)[1]
         except sqlite3.Error as error:
             raise translated(error, self._location) from error
 
@@ -84,7 +84,7 @@ class SqliteTransaction:
 
     def execute(self, statement: str, params: Params = {}) -> int:  # noqa: B006 - never changed
         try:
-            return self._run(statement, params).rowcount
+            return self._run(statement, params)[0]
         except sqlite3.Error as error:
             raise translated(error, self._location) from error
 
@@ -95,15 +95,18 @@ class SqliteTransaction:
         except sqlite3.Error as error:
             raise translated(error, self._location) from error
 
-    def _run(self, statement: str, params: Params) -> sqlite3.Cursor:
+    def _run(self, statement: str, params: Params) -> tuple[int, list[Row]]:
+        """How many rows it changed, and its rows."""
         cursor = self._cursor()
+        rows: list[Row] = []
         for part in parts(statement):
             try:
                 cursor.execute(part, params)
             except UnicodeEncodeError:  # a name with half a character, which nothing stored has
                 fit = {name: escape(value) if isinstance(value, str) else value for name, value in params.items()}
                 cursor.execute(part, fit)
-        return cursor
+            rows += cursor.fetchall()
+        return cursor.rowcount, rows
 
     def _cursor(self) -> sqlite3.Cursor:
         cursor = self._connection.cursor()

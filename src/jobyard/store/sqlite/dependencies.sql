@@ -20,6 +20,38 @@ update dependencies set open = 0
 where parent in (select value from json_each(:ids)) and open = 1 and accepted >> :status & 1;
 select changes()
 
+-- name: release_and_claim
+-- `release`, but those children that become ready are claimed at once, unless jobs of that queue are ready that may come
+-- before them, or they may be too many. Says which these are. Differs from PostgreSQL, as `release` does.
+with r as materialized (
+    select child as id, count(*) as closed from dependencies
+    where parent in (select value from json_each(:ids)) and open = 1 and accepted >> :status & 1
+    group by child)
+update jobs set
+    status = 4, open_parents = 0, epoch = epoch + 1, attempt = attempt + 1, worker = :worker, started_at = :now,
+    exec_at = null, ended_at = null, machine = null, heartbeat = null, logtail = null,
+    unique_key = case when unique_until = 0 then null else unique_key end
+where id in (
+    select j.id from r cross join jobs j on j.id = r.id
+    where j.status = 2 and j.open_parents = r.closed and j.due <= :now and coalesce(j.expires > :now, true)
+        and j.queue = :queue and j.task in (select value from json_each(:tasks))
+        and (select count(*) from r) <= :limit
+        and not exists (select 1 from jobs where queue = :queue and status = 1))
+returning *;
+with r as materialized (
+    select child as id, count(*) as closed from dependencies
+    where parent in (select value from json_each(:ids)) and open = 1 and accepted >> :status & 1
+    group by child)
+update jobs set
+    open_parents = open_parents - r.closed,
+    status = case
+        when status = 2 and open_parents = r.closed then case when due <= :now then 1 else 0 end
+        else status
+    end
+from r where jobs.id = r.id and jobs.status in (2, 3);
+update dependencies set open = 0
+where parent in (select value from json_each(:ids)) and open = 1 and accepted >> :status & 1
+
 -- name: refuse
 -- Close the edges that do not accept it.
 update dependencies set open = 0
