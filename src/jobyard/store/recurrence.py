@@ -57,30 +57,34 @@ class _Noted(msgspec.Struct):
     now: int
     machines: Mapping[int, str | None]
     """Where each job was held, by its id."""
+    ends: list[End] = msgspec.field(default_factory=list)
     finishes: list[tuple[Any, ...]] = msgspec.field(default_factory=list)
     records: dict[str, Record] = msgspec.field(default_factory=dict)
-    first: dict[str, tuple[Any, ...]] = msgspec.field(default_factory=dict)
-    """Of each definition the first end, or the first success, if there is one."""
     options: list[tuple[int, str]] = msgspec.field(default_factory=list)
     """Of jobs, by id, which say how they ended."""
 
     def add(self, end: End) -> None:
-        row, now = end.row, self.now
-        result = result_of(end.status, end.said)
-        if end.said is not None:
-            options = msgspec.structs.replace(options_of(row.options), result_status=end.said)
+        row, status, said, user = end
+        result = result_of(status, said)
+        if said is not None:
+            options = msgspec.structs.replace(options_of(row.options), result_status=said)
             self.options.append((row.id, _text(options)))
-        machine, name = self.machines[row.id], row.definition
+        name = row.definition
         assert name is not None
-        self.finishes.append((now, "finish", end.user, row.id, name, machine, _FINISHED[result]))
+        self.ends.append(end)
+        self.finishes.append((self.now, "finish", user, row.id, name, self.machines[row.id], _FINISHED[result]))
         record = self.records.get(name)
         if record is None:
-            record = self.records[name] = Record(name, now)
-            self.first[name] = (name, now, None, None, None)
-        succeeded = end.status is Status.SUCCEEDED
-        if succeeded and record.build is None:
-            self.first[name] = (name, now, end.user, row.id, machine)
-        record.add(row.id, end.status, result, row.started_at or now, recurrence=is_recurrence(row))
+            record = self.records[name] = Record(name, self.now)
+        record.add(row.id, status, result, row.started_at or self.now, recurrence=is_recurrence(row))
+
+    def first(self) -> list[tuple[Any, ...]]:
+        """Of each definition the first success, if there is one."""
+        found: dict[str, tuple[Any, ...]] = {name: (name, self.now, None, None, None) for name in self.records}
+        for row, status, _, user in reversed(self.ends):
+            if status is Status.SUCCEEDED and row.definition is not None:
+                found[row.definition] = (row.definition, self.now, user, row.id, self.machines[row.id])
+        return list(found.values())
 
 
 class _Succeeded:
@@ -205,7 +209,7 @@ class Recurrence:
         if noted.records:
             yield Batch(self._events.add, noted.finishes)
             if not self._succeeded.has(record.name for record in noted.records.values() if record.build is not None):
-                yield Batch(self._definitions.publish, list(noted.first.values()))
+                yield Batch(self._definitions.publish, noted.first())
             in_order = sorted(noted.records.items())  # in which others hold them too
             yield Batch(self._definitions.record, [msgspec.structs.astuple(record) for _, record in in_order])
         if noted.options:
@@ -308,8 +312,9 @@ def _build(job: int, row: DefinitionRow) -> tuple[Any, ...]:
 
 def is_recurrence(row: JobRow) -> bool:
     """Whether a job was made by the schedule of its definition; also when it has let the key go."""
-    key = options_of(row.options).unique
-    return key is not None and row.definition is not None and key == recurrence_key(row.definition)
+    if row.options is None or row.definition is None:
+        return False
+    return options_of(row.options).unique == recurrence_key(row.definition)
 
 
 def cancel_pending(row: JobRow, now: int) -> None:

@@ -60,6 +60,7 @@ __all__ = ["Claimer"]
 _log = logging.getLogger("jobyard.worker")
 _BEHIND = 0.1
 """Seconds after which a job that waits for a slot here goes back, so that another worker may take it."""
+_MOMENT = 0.001
 _decode_jobs = msgspec.msgpack.Decoder(list[NewJob]).decode
 
 
@@ -114,6 +115,7 @@ class Claimer:
         self._recent: set[str] = set()
         self._asked: set[int] = set()
         self._known_queues: Mapping[str, Queue] = {}
+        self._took_all = False
         self._glanced = False
         """Whether the last turn did no more than claim."""
         self._unanswered: Unanswered | None = None
@@ -172,6 +174,7 @@ class Claimer:
                 )
         except StoreError:  # the turn is committed, but the connection broke before it said so
             turn.again = True
+        self._took_all = turn.wanted > len(turn.claimed)
         self._after(turn)
         return turn
 
@@ -227,6 +230,11 @@ class Claimer:
         self.claiming = False
         self.tally.lost += len(self._ledger)
         self.turn([Outcome(*held.key, held.row.cursor, Ended.DRAINED) for held in self._ledger])
+
+    def enough(self) -> int:
+        """How many messages are worth a turn."""
+        waits = self._took_all and self._pace.slowest(self._recent) * self._slots < _MOMENT
+        return len(self._ledger) - (0 if waits else self._slots)
 
     def behind(self) -> float | None:
         """The instant (monotonic) before which a run must have been handed out to be waiting for too long."""

@@ -38,5 +38,8 @@ class Pace:
         """
         if now < self._held_until:
             return 0
-        slowest = max((self._durations.get(task, _WORK_AHEAD * 2) for task in tasks), default=_WORK_AHEAD * 2)
-        return min(_MOST_AHEAD, int(_WORK_AHEAD / max(slowest, 1e-6)) * slots)
+        return min(_MOST_AHEAD, int(_WORK_AHEAD / max(self.slowest(tasks), 1e-6)) * slots)
+
+    def slowest(self, tasks: Iterable[str]) -> float:
+        """Seconds that the slowest of these tasks takes."""
+        return max((self._durations.get(task, _WORK_AHEAD * 2) for task in tasks), default=_WORK_AHEAD * 2)

@@ -241,7 +241,7 @@ class Worker:
             if self._is_lost:
                 self._start_anew()
             seen = self._inbox.seen()
-            self._inbox.gather(min(len(self._ledger) - self.concurrency, MANY), _GATHER)
+            self._inbox.gather(min(self._claimer.enough(), MANY), _GATHER)
             messages = self._inbox.take(_AT_ONCE)
             if messages or not seen:
                 turn = self._try_turn(messages)
