@@ -384,3 +384,30 @@ def test_a_socket_that_nobody_closed_is_closed_without_a_word(tmp_path):
         gc.collect()
 
     assert [str(warning.message) for warning in said if warning.category is ResourceWarning] == []
+
+
+def test_a_connection_that_looks_for_commits_is_not_closed_in_use(path, monkeypatch):
+    """That would end the process; the thread may outlive its last listener for a moment."""
+    inside, gate, closed = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(sqlite3.Connection):
+        def execute(self, *args):
+            inside.set()
+            assert gate.wait(20)
+            return super().execute(*args)
+
+    with opened(path) as store:
+        put(store)
+        store.driver.close()
+        monkeypatch.setattr(store.driver, "_connect", lambda: sqlite3.connect(path, check_same_thread=False, factory=Slow))
+        forget = store.driver.listen(lambda: None)
+        assert inside.wait(20)
+        forget()
+        closing = threading.Thread(target=lambda: (store.driver.close(), closed.set()))
+        closing.start()
+
+        assert not closed.wait(0.05)
+        gate.set()
+        closing.join(20)
+        assert closed.is_set()
+        assert store.driver._watcher is None

@@ -246,9 +246,11 @@ class Jobs:
             best += [(rank, id, queue) for rank, id in tx.fetch(self.sql.candidates, values)]
         return Counter(queue for _, _, queue in heapq.nsmallest(limit, best))
 
-    def finish(self, tx: Transaction, ends: Sequence[Finish], now: int, meanwhile: Callable[[], object]) -> set[int]:
+    def ask_finish(
+        self, tx: Transaction, ends: Sequence[Finish], now: int, meanwhile: Callable[[], object]
+    ) -> Callable[[], set[int]]:
         """
-        End held jobs.
+        End held jobs; not waited for.
 
         Args:
             meanwhile: see `Transaction.ask`.
@@ -256,7 +258,8 @@ class Jobs:
         Returns:
             The ids of those that were still held by the epoch given.
         """
-        return {id for (id,) in tx.ask(self.sql.finish, finish_params(ends, now), meanwhile=meanwhile)()}
+        rows = tx.ask(self.sql.finish, finish_params(ends, now), meanwhile=meanwhile)
+        return lambda: {id for (id,) in rows()}
 
     def give_back(self, tx: Transaction, rows: Sequence[GiveBack]) -> set[int]:
         """Let go of running jobs, raising their epoch; returns the ids of those still held by the epoch given."""

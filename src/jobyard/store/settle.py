@@ -25,11 +25,15 @@ from jobyard.store.queues import Queue
 from jobyard.store.recurrence import End, is_recurrence
 from jobyard.store.release import Claim, Released
 
-__all__ = ["Settled", "Settlement", "begin_settling", "settle"]
+__all__ = ["GuessedWrong", "Settled", "Settlement", "begin_settling", "settle"]
 
 _RUNNING = CODES["running"]
 _CANCELING = CODES["canceling"]
 _FROM_CANCELING = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED})
+
+
+class GuessedWrong(Exception):
+    """What was written before its conditions were known must be rolled back."""
 
 
 class Settled(msgspec.Struct, gc=False):
@@ -64,10 +68,21 @@ class Settlement(msgspec.Struct):
     """Dependants that ended with their parents."""
     claimed: list[JobRow] = msgspec.field(default_factory=list)
     """Dependants that became ready, and were claimed at once."""
+    _written: Callable[[], set[int]] | None = None
+    """Gives the ids of the jobs that have ended, where those are not known yet."""
     _released: Callable[[], Released] | None = None
 
     def complete(self) -> None:
-        """Wait until the dependants are released, and end those that end with their parents."""
+        """
+        Wait until the dependants are released, and end those that end with their parents.
+
+        Raises:
+            GuessedWrong: not all that was to end has done so.
+        """
+        if self._written is not None:
+            written, self._written = self._written(), None
+            if not written.issuperset(item.row.id for item in self.done if item.decision.status in FINAL):
+                raise GuessedWrong
         if self._released is not None:
             released, self._released = self._released(), None
             self.ready = self.ready or released.ready
@@ -92,6 +107,7 @@ def begin_settling(
     worker: str,
     now: int,
     *,
+    hastily: bool = False,
     claim: Claim | None = None,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Settlement:
@@ -99,6 +115,7 @@ def begin_settling(
     `settle`, but for `Settlement.complete`.
 
     Args:
+        hastily: do not wait for the word that the jobs which end were still held, as nearly all are.
         claim: for dependants that become ready, see `Releaser.release`.
         meanwhile: is called while the database ends jobs.
     """
@@ -110,7 +127,7 @@ def begin_settling(
             (result.done if _advance(tx, jobs, item, queues, now) else result.stale).append(item)
     ends = [item for item in items if item.decision.status in FINAL]
     if ends:
-        _finish(tx, jobs, ends, result, now, meanwhile)
+        _finish(tx, jobs, ends, result, now, meanwhile, hastily=hastily)
     backs = [item for item in items if not item.decision.advance and item.decision.status not in FINAL]
     if backs:
         _leave_aside(tx, jobs, backs)
@@ -214,9 +231,16 @@ def _finish(
     result: Settlement,
     now: int,
     meanwhile: Callable[[], object],
+    *,
+    hastily: bool,
 ) -> None:
-    written = jobs.finish(tx, [_finish_row(item) for item in items], now, meanwhile)
-    done = _sort_out(tx, jobs, items, written, result)
+    written = jobs.ask_finish(tx, [_finish_row(item) for item in items], now, meanwhile)
+    if hastily:
+        done = items
+        result.done.extend(done)
+        result._written = written
+    else:
+        done = _sort_out(tx, jobs, items, written(), result)
     for item in done:
         if item.row.op_count > 1:
             _write_op(tx, jobs, item, now)

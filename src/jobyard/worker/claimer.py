@@ -42,10 +42,10 @@ from jobyard.store.jobs import claim_order, json_text
 from jobyard.store.queues import Queue
 from jobyard.store.release import Claim
 from jobyard.store.requests import Request
-from jobyard.store.settle import Settlement
+from jobyard.store.settle import GuessedWrong, Settlement
 from jobyard.worker.calls import refusal
 from jobyard.worker.delivery import Delivery, Host, Key
-from jobyard.worker.guess import Guess, GuessedWrong
+from jobyard.worker.guess import Guess
 from jobyard.worker.hosts import Hosts
 from jobyard.worker.inbox import Inbox
 from jobyard.worker.ledger import Held, Ledger
@@ -158,12 +158,12 @@ class Claimer:
         turn = sorted_turn(messages)
         turn.wanted = self._wanted(turn)
         try:
-            look = self._write(turn, self._guess.queue, durable=bool(messages))
+            look = self._write(turn, hastily=self._guess.may_be_right, durable=bool(messages))
         except GuessedWrong:
             self._guess.was_wrong()
             before, turn = turn, sorted_turn(messages)
             turn.wanted, turn.busy = before.wanted, before.busy
-            look = self._write(turn, None, durable=bool(messages))
+            look = self._write(turn, hastily=False, durable=bool(messages))
         finally:
             self._delivery.let_go()
         try:
@@ -178,7 +178,7 @@ class Claimer:
         self._after(turn)
         return turn
 
-    def _write(self, turn: Turn, guess: str | None, *, durable: bool) -> Callable[[], tuple[int | None, bool]]:
+    def _write(self, turn: Turn, *, hastily: bool, durable: bool) -> Callable[[], tuple[int | None, bool]]:
         """Do in a transaction what the turn does; returns what `_act` returns."""
         try:
             if self._unanswered is not None:
@@ -186,7 +186,7 @@ class Claimer:
                 self._unanswered = None
             # A claim alone need not reach the disk: after a power cut nobody remembers it, and the job is queued again.
             with self._store.transaction(durable=durable) as tx:
-                look = self._act(tx, turn, self._store.now(), guess)
+                look = self._act(tx, turn, self._store.now(), hastily=hastily)
         except BaseException as error:
             turn.undo()
             self.in_doubt = self.in_doubt or not isinstance(error, GuessedWrong)
@@ -257,12 +257,13 @@ class Claimer:
         ahead = self._pace.ahead(self._recent, self._slots, time.monotonic())
         return max(0, self._slots + ahead - turn.busy)
 
-    def _act(self, tx: Transaction, turn: Turn, now: int, guess: str | None) -> Callable[[], tuple[int | None, bool]]:
+    def _act(self, tx: Transaction, turn: Turn, now: int, *, hastily: bool) -> Callable[[], tuple[int | None, bool]]:
         """
         All that a turn does.
 
         Args:
-            guess: the queue to claim from before it is known which have jobs.
+            hastily: do what has always been right of late before it is known whether it is: end jobs, and claim from the
+                one queue that had some. Raises `GuessedWrong` if it was not.
 
         Returns:
             What comes with the commit: when the next scheduled job is due, and whether it leaves jobs to others that it
@@ -272,9 +273,10 @@ class Claimer:
         requests = self._store.requests.ask_open_for(tx, self.id)
         held = self._store.workers.ask_hold(tx, self.id)
         self._record(tx, turn, now)
-        claim = self._hasty(turn, guess)
+        claim = self._hasty(turn) if hastily else None
         turn.claims_released = claim is not None and self._guess.releases and not self.in_doubt and bool(turn.outcomes)
-        self._settling.settle(tx, turn, self._known_queues, now, claim if turn.claims_released else None)
+        at_release = claim if turn.claims_released else None
+        self._settling.settle(tx, turn, self._known_queues, now, hastily=hastily, claim=at_release)
         if self.in_doubt:
             self._return_unknown(tx, turn, now)
         if self.claiming:
@@ -332,15 +334,14 @@ class Claimer:
             if request.id not in self._asked:
                 turn.requests.append(request)
 
-    def _hasty(self, turn: Turn, guess: str | None) -> Claim | None:
+    def _hasty(self, turn: Turn) -> Claim | None:
         """What to claim before it is known whether that may be had."""
-        if guess is None or not turn.wanted or not self.claiming:
+        queue = self._guess.queue
+        if queue is None or not turn.wanted or not self.claiming:
             return None
-        return Claim(self.id, guess, self._known(), turn.wanted)
+        return Claim(self.id, queue, self._known(), turn.wanted)
 
-    def _claim(
-        self, tx: Transaction, turn: Turn, now: int, hasty: Claim | None, may_claim: Callable[[], bool]
-    ) -> None:
+    def _claim(self, tx: Transaction, turn: Turn, now: int, hasty: Claim | None, may_claim: Callable[[], bool]) -> None:
         jobs = self._store.jobs
         jobs.ask_promote(tx, now)
         expired = jobs.ask_expired(tx, now)

@@ -9,14 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-__all__ = ["Guess", "GuessedWrong"]
+__all__ = ["Guess"]
 
 _SOBER = 100
 """Turns without a guess after a wrong one: in many queues at once no guess is right for long."""
-
-
-class GuessedWrong(Exception):
-    """What was claimed may not be had, or not before the jobs of other queues."""
 
 
 class Guess:
@@ -29,8 +25,12 @@ class Guess:
         self._sober = 0
 
     @property
+    def may_be_right(self) -> bool:
+        return self._sober == 0
+
+    @property
     def queue(self) -> str | None:
-        return None if self._sober else self._queue
+        return self._queue if self.may_be_right else None
 
     def learn(self, queues: Collection[str]) -> None:
         """These queues had jobs, and were open."""

@@ -40,9 +40,21 @@ class Settling:
         self._meanwhile = meanwhile
 
     def settle(
-        self, tx: Transaction, turn: Turn, queues: Mapping[str, Queue], now: int, claim: Claim | None = None
+        self,
+        tx: Transaction,
+        turn: Turn,
+        queues: Mapping[str, Queue],
+        now: int,
+        *,
+        hastily: bool = False,
+        claim: Claim | None = None,
     ) -> None:
-        """Write the outcomes: an attempt's one after another, different attempts' together."""
+        """
+        Write the outcomes: an attempt's one after another, different attempts' together.
+
+        Args:
+            hastily, claim: see `begin_settling`.
+        """
         left: list[Outcome] = turn.outcomes
         while left:
             seen: set[int] = set()
@@ -51,7 +63,7 @@ class Settling:
             for outcome in left:
                 (later if outcome.id in seen else batch).append(outcome)
                 seen.add(outcome.id)
-            self.write(tx, self._items(batch, turn), turn, queues, now, claim)
+            self.write(tx, self._items(batch, turn), turn, queues, now, hastily=hastily, claim=claim)
             left, claim = later, None
 
     def write(
@@ -61,6 +73,8 @@ class Settling:
         turn: Turn,
         queues: Mapping[str, Queue],
         now: int,
+        *,
+        hastily: bool = False,
         claim: Claim | None = None,
     ) -> None:
         """
@@ -69,14 +83,22 @@ class Settling:
         The settlements of the turn are still to be completed.
 
         Args:
-            claim: for dependants that become ready, see `Releaser.release`.
+            hastily, claim: see `begin_settling`.
         """
         while items:
             for item in items:
                 if item.row.op_count > 1:
                     turn.remember(item.row)
             done = begin_settling(
-                tx, self._store.jobs, items, queues, self._name, now, claim=claim, meanwhile=self._meanwhile
+                tx,
+                self._store.jobs,
+                items,
+                queues,
+                self._name,
+                now,
+                hastily=hastily,
+                claim=claim,
+                meanwhile=self._meanwhile,
             )
             claim = None
             turn.settlements.append(done)

@@ -257,13 +257,13 @@ class SqliteDriver:
         self.forget_the_parents()
         self._wake.close()
         self._turnstile.close()
-        with self._writing:
+        with self._writing, self._gate:  # else the thread that looks for commits might be using its connection
             kept = [self._writer, self._watcher, *self._readers]
             self._writer = self._watcher = None
             self._readers = []
-        for connection in kept:
-            if connection is not None:
-                connection.close()
+            for connection in kept:
+                if connection is not None:
+                    connection.close()
 
     def __del__(self) -> None:
         """Close what nobody closed; Python 3.13 warns of it. Not in a fork, whose copies must stay as they are."""
@@ -420,10 +420,12 @@ class SqliteDriver:
             return StoreUnavailable(f"{self.location}: the folder {folder} does not exist; make it or mend the URL")
         return translated(error, self.location)
 
-    def _data_version(self) -> int:
-        """A number that differs once another connection has committed."""
+    def _data_version(self, stop: threading.Event) -> int:
+        """A number that differs once another connection has committed; 0 once it was told to *stop*."""
         self.forget_the_parents()
         with self._gate:
+            if stop.is_set():  # nobody would close the connection
+                return 0
             if self._watcher is None:
                 self._watcher = self._connect()
                 self._watchers += 1

@@ -31,7 +31,7 @@ _log = logging.getLogger("jobyard.store")
 class Wake:
     """The listeners of this process, the thread that serves them, and the way to those of others."""
 
-    def __init__(self, database: Path, data_version: Callable[[], int]) -> None:
+    def __init__(self, database: Path, data_version: Callable[[threading.Event], int]) -> None:
         self._folder = database.with_name(database.name + "-wake")
         self._data_version = data_version
         self._lock = threading.Lock()
@@ -86,7 +86,7 @@ class Wake:
                 if inbox.received() if inbox is not None else stop.wait(_LOOK):
                     self._call(stop)
                 with contextlib.suppress(Exception):  # the database may be away for a while: others say so
-                    version, before = self._data_version(), version
+                    version, before = self._data_version(stop), version
                     if version != before:
                         self._call(stop)
 
