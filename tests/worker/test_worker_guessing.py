@@ -7,6 +7,7 @@ Each test has it guess that queue, when something forbids it.
 from __future__ import annotations
 
 import threading
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -124,3 +125,67 @@ def test_after_a_wrong_guess_many_turns_go_without():
     assert (guess.queue, turns > 10) == ("b", True)
     guess.learn(["a", "b"])
     assert guess.queue is None
+
+
+@pytest.fixture
+def chain(yard):
+    """Three jobs in a row, of which the second has the only slot: the worker expects to claim the third with its end."""
+    words = []
+    gates, inside = ([threading.Event(), threading.Event()] for _ in range(2))
+
+    @yard.task
+    def hold(place: int) -> None:
+        inside[place].set()
+        assert gates[place].wait(20)
+
+    @yard.task
+    def note(word: str) -> None:
+        words.append(word)
+
+    with serving(yard, concurrency=1) as served:
+        first = hold.enqueue(0)
+        second = hold.using(after=[first]).enqueue(1)
+        third = note.using(after=[second]).enqueue("third")
+        time.sleep(0.06)  # behind a task that takes so long nothing is claimed ahead
+        gates[0].set()
+        assert inside[1].wait(20)
+        yield SimpleNamespace(note=note, words=words, third=third, go_on=gates[1].set, machine=served.worker.machine)
+        gates[1].set()
+
+
+def test_a_chain_of_jobs(chain):
+    chain.go_on()
+    chain.third.wait(20)
+
+    assert (chain.third.attempt, chain.words) == (1, ["third"])
+
+
+def test_a_dependant_in_a_queue_that_was_paused_meanwhile(yard, chain):
+    yard.queues.pause("default")
+    free = chain.note.using(queue="other").enqueue("free")
+    chain.go_on()
+    free.wait(20)
+
+    assert (chain.third.refresh().status, chain.third.attempt, chain.words) == ("queued", 0, ["free"])
+    yard.queues.resume("default")
+    chain.third.wait(20)
+
+
+@pytest.mark.parametrize("queue", ["default", "other"])
+def test_jobs_that_are_more_urgent_than_a_dependant(chain, queue):
+    urgent = chain.note.using(queue=queue, priority=-5).enqueue("urgent")
+    chain.go_on()
+    for job in (chain.third, urgent):
+        job.wait(20)
+
+    assert chain.words == ["urgent", "third"]
+
+
+def test_a_dependant_on_a_machine_that_is_no_longer_online(yard, chain):
+    yard.machines.quiesce(chain.machine)
+    chain.go_on()
+    eventually(lambda: yard.machines.get(chain.machine).state == "offline")
+
+    assert (chain.third.refresh().status, chain.third.attempt) == ("queued", 0)
+    yard.machines.online(chain.machine)
+    chain.third.wait(20)
