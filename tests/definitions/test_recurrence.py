@@ -58,6 +58,17 @@ def test_the_first_success_is_published_once(yard, shop):
     assert [(event.definition, event.job) for event in published] == [("feed", first.id)]
 
 
+def test_the_first_success_of_one_is_published_beside_those_of_others_that_had_some(yard, shop):
+    yard.definitions.add("known", "note")
+    yard.build("known")
+    run(yard)
+    yard.definitions.add("new", "note")
+    builds = [yard.build(name) for name in ("known", "new", "known")]
+    yard.worker(concurrency=3).run_until_idle()
+
+    assert [(event.definition, event.job) for event in yard.events(kind="publish")][:-1] == [("new", builds[1].id)]
+
+
 def test_of_builds_that_end_together_the_first_is_published_and_the_last_is_the_latest(yard, shop):
     yard.definitions.add("feed", "note")
     builds = [yard.build("feed") for _ in range(3)]
