@@ -105,6 +105,7 @@ class TestLostReplies:
         proxy.close_at = re.compile(INSERTED)
         if not sent:
             proxy.close()
+            time.sleep(0.03)  # until then the connection counts as usable
 
         with pytest.raises(StoreUnavailable) as refused:
             far.enqueue(new())

@@ -10,6 +10,7 @@ tells errors apart and reads the rows.
 from __future__ import annotations
 
 import select
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -38,6 +39,8 @@ _TYPES: dict[type, int] = {bool: 16, bytes: 17, int: 20, float: 701}
 _PATIENCE_S = 5.0
 _MOST_PREPARED = 500
 """Statements that a connection remembers: all of jobyard's, and those that filters make up."""
+_FRESH = 0.02
+"""Seconds after an answer in which a connection counts as usable: to make sure would take a tenth of an enqueue."""
 _CHUNK = 200
 """Rows that are taken at a time where not all are waited for; older versions of libpq give all at once."""
 _ROWS = (ExecStatus.TUPLES_CHUNK, ExecStatus.TUPLES_OK)
@@ -92,6 +95,8 @@ class Line:
         """The replies that are still to come, in order; None where the server makes a break."""
         self._posted = 0
         """How many breaks end with what nobody waits for."""
+        self._heard = 0.0
+        """When the server last answered (monotonic)."""
         self.process: Row | None = None
         """By what the process of the server can be told from all others, if that was asked."""
 
@@ -172,6 +177,8 @@ class Line:
 
     def is_usable(self) -> bool:
         """Whether it can be used again: the server has not said goodbye. What is on its way is not waited for."""
+        if time.monotonic() - self._heard < _FRESH:
+            return not self.closed
         if self._posted and not self._waits(0):
             return not self.closed
         try:
@@ -207,6 +214,7 @@ class Line:
         for _ in range(older):
             self._receive(None)
         refused = self._receive(None)
+        self._heard = time.monotonic()
         if refused is not None:
             raise refused
 
