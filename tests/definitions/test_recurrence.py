@@ -10,6 +10,7 @@ from tests.store import acts
 
 from jobyard import JobFailed, PreconditionFailed, Retry, ctx, retval
 from jobyard.model.messages import Ended
+from jobyard.store.recurrence import Succeeded
 
 HOUR = timedelta(hours=1)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -67,6 +68,21 @@ def test_the_first_success_of_one_is_published_beside_those_of_others_that_had_s
     yard.worker(concurrency=3).run_until_idle()
 
     assert [(event.definition, event.job) for event in yard.events(kind="publish")][:-1] == [("new", builds[1].id)]
+
+
+def test_successes_are_remembered_for_an_hour():
+    known = Succeeded()
+    assert not known.has(["a"], 10.0)
+    known.add({"a", "b"}, 10.0)
+    known.add({"c"}, 3600.0)
+
+    assert known.has(["a", "c"], 3609.0)
+    assert not known.has(["a", "d"], 3609.0)
+    assert known.has([], 3609.0)
+    assert not known.has(["c"], 3610.0)
+    known.add({"d"}, 3610.0)
+    assert known.has(["d"], 3610.0)
+    assert not known.has(["a", "d"], 3610.0)
 
 
 def test_of_builds_that_end_together_the_first_is_published_and_the_last_is_the_latest(yard, shop):

@@ -23,6 +23,7 @@ from jobyard.store import open_store
 from jobyard.store.driver import Unanswered
 from jobyard.store.filters import JobFilter, count_jobs
 from jobyard.store.invariants import check_invariants
+from jobyard.store.postgres.line import FRESH
 from jobyard.store.prune import prune
 
 COUNT = 40
@@ -105,7 +106,7 @@ class TestLostReplies:
         proxy.close_at = re.compile(INSERTED)
         if not sent:
             proxy.close()
-            time.sleep(0.03)  # until then the connection counts as usable
+            time.sleep(2 * FRESH)
 
         with pytest.raises(StoreUnavailable) as refused:
             far.enqueue(new())

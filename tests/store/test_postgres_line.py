@@ -1,5 +1,6 @@
 """A connection on which single statements take the short way."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -173,6 +174,18 @@ def test_a_connection_that_ends_with_an_answer_to_come_is_not_used(line, server)
         other.execute("select pg_terminate_backend(%s, 10000)", [line.connection.info.backend_pid])
 
     eventually(lambda: not line.is_usable())
+
+
+def test_a_connection_that_was_just_answered_is_used_without_a_look(line, server):
+    line.ask(Call("select 1"))
+    with psycopg.connect(server, autocommit=True) as other:
+        other.execute("select pg_terminate_backend(%s, 10000)", [line.connection.info.backend_pid])
+    line._heard = time.monotonic()
+
+    assert line.is_usable()
+    with pytest.raises(psycopg.OperationalError):
+        line.ask(Call("select 1"))
+    assert not line.is_usable()
 
 
 def test_an_answer_counts_once_it_is_committed(line, server):

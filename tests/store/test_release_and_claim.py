@@ -28,13 +28,18 @@ def below(parent, **options):
     return new(after=[(parent.id, SUCCESS)], **options)
 
 
-def end(store, worker, *rows, how=Ended.RETURNED, queue="default", tasks=("t",), limit=10):
-    """End these with a claim of what they release; returns the ids of that, best first."""
-    items = [settled(store, row, how) for row in rows]
+def ended(store, worker, *items, limit=10, guessing=False):
+    """These are written with a claim of what they release."""
     with store.transaction() as tx:
-        wanted = Claim(worker, queue, json_text(list(tasks)), limit)
-        settlement = begin_settling(tx, store.jobs, items, {}, "w", store.now(), claim=wanted)
+        wanted = Claim(worker, "default", json_text(["t"]), limit)
+        settlement = begin_settling(tx, store.jobs, items, {}, "w", store.now(), guessing=guessing, claim=wanted)
         settlement.complete()
+    return settlement
+
+
+def end(store, worker, *rows, how=Ended.RETURNED, **options):
+    """The ids of what was claimed when these ended."""
+    settlement = ended(store, worker, *(settled(store, row, how) for row in rows), **options)
     return sorted(row.id for row in settlement.claimed)
 
 
@@ -51,13 +56,8 @@ def test_it_claims_as_any_claim_does(store, clock, worker, parent):
 
 def test_the_row_is_that_which_is_stored(store, worker, parent):
     [child] = put(store, below(parent))
-    items = [settled(store, parent)]
-    with store.transaction() as tx:
-        wanted = Claim(worker, "default", '["t"]', 1)
-        settlement = begin_settling(tx, store.jobs, items, {}, "w", store.now(), claim=wanted)
-        settlement.complete()
 
-    assert settlement.claimed == [row(store, child)]
+    assert ended(store, worker, settled(store, parent)).claimed == [row(store, child)]
 
 
 def test_a_unique_key_that_is_held_until_the_end_stays(store, worker, parent):
@@ -151,11 +151,8 @@ def test_after_ends_of_two_kinds_everything_is_released(store, worker, parent):
     put(store)
     [other] = claim(store, worker=worker)
     children = put(store, below(parent), below(other))
-    items = [settled(store, parent), settled(store, other, Ended.SKIPPED)]
-    with store.transaction() as tx:
-        wanted = Claim(worker, "default", '["t"]', 10)
-        settlement = begin_settling(tx, store.jobs, items, {}, "w", store.now(), claim=wanted)
-        settlement.complete()
+
+    settlement = ended(store, worker, settled(store, parent), settled(store, other, Ended.SKIPPED))
 
     assert (settlement.claimed, settlement.ready) == ([], True)
     assert statuses(store, children) == ["queued", "queued"]
@@ -170,24 +167,22 @@ def test_the_start_of_a_definitions_job_is_noted(store, worker, parent):
     assert rows == [("start", child, "d", "m")]
 
 
-def test_ends_that_are_taken_for_granted_are_checked(store, worker, parent):
+def test_a_guess_that_a_job_was_still_held_is_checked(store, worker, parent):
     [child] = put(store, below(parent))
     stale = row(store, parent.id)
     stale.epoch -= 1
 
-    with pytest.raises(GuessedWrong), store.transaction() as tx:
-        settlement = begin_settling(tx, store.jobs, [settled(store, stale)], {}, "w", store.now(), hastily=True)
-        settlement.complete()
+    with pytest.raises(GuessedWrong):
+        ended(store, worker, settled(store, stale), guessing=True)
 
     assert statuses(store, [parent.id, child]) == ["running", "waiting"]
 
 
-def test_ends_that_are_taken_for_granted_are_written_like_others(store, worker, parent):
+def test_a_right_guess_is_as_good_as_knowing(store, worker, parent):
     [child] = put(store, below(parent))
 
-    with store.transaction() as tx:
-        settlement = begin_settling(tx, store.jobs, [settled(store, parent)], {}, "w", store.now(), hastily=True)
-        settlement.complete()
+    settlement = ended(store, worker, settled(store, parent), guessing=True)
 
     assert [item.row.id for item in settlement.done] == [parent.id]
-    assert statuses(store, [parent.id, child]) == ["succeeded", "queued"]
+    assert [row.id for row in settlement.claimed] == [child]
+    assert statuses(store, [parent.id, child]) == ["succeeded", "running"]

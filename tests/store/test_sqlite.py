@@ -399,7 +399,9 @@ def test_a_connection_that_looks_for_commits_is_not_closed_in_use(path, monkeypa
     with opened(path) as store:
         put(store)
         store.driver.close()
-        monkeypatch.setattr(store.driver, "_connect", lambda: sqlite3.connect(path, check_same_thread=False, factory=Slow))
+        monkeypatch.setattr(
+            store.driver, "_connect", lambda: sqlite3.connect(path, check_same_thread=False, factory=Slow)
+        )
         forget = store.driver.listen(lambda: None)
         assert inside.wait(20)
         forget()

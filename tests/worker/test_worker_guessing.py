@@ -1,7 +1,8 @@
 """
-A worker claims from the queue that had jobs the last time, before it is told which have some now.
+A worker claims from the queue that had jobs the last time, before it is told which have some now; or, where the last
+ends have made jobs ready, what the next ones do.
 
-Each test has it guess that queue, when something forbids it.
+Each test has it guess that, when something forbids it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import pytest
 from tests.support import eventually
 from tests.worker.serving import serving
 
+from jobyard.store.release import Releaser
 from jobyard.worker.guess import Guess
+from jobyard.worker.pace import Pace
 
 
 @pytest.fixture
@@ -128,9 +131,20 @@ def test_after_a_wrong_guess_many_turns_go_without():
 
 
 @pytest.fixture
-def chain(yard):
-    """Three jobs in a row, of which the second has the only slot: the worker expects to claim the third with its end."""
-    words = []
+def chain(yard, monkeypatch):
+    """
+    Three jobs in a row, of which the second has the only slot: the worker expects to claim the third with its end.
+
+    `claims` are those with a release.
+    """
+    words, claims = [], []
+    release = Releaser.release
+
+    def heard(self, ended, now, claim=None):
+        claims.append(claim)
+        return release(self, ended, now, claim)
+
+    monkeypatch.setattr(Releaser, "release", heard)
     gates, inside = ([threading.Event(), threading.Event()] for _ in range(2))
 
     @yard.task
@@ -149,8 +163,10 @@ def chain(yard):
         time.sleep(0.06)  # behind a task that takes so long nothing is claimed ahead
         gates[0].set()
         assert inside[1].wait(20)
-        yield SimpleNamespace(note=note, words=words, third=third, go_on=gates[1].set, machine=served.worker.machine)
+        machine = served.worker.machine
+        yield SimpleNamespace(note=note, words=words, third=third, go_on=gates[1].set, machine=machine, claims=claims)
         gates[1].set()
+        assert claims[1] is not None
 
 
 def test_a_chain_of_jobs(chain):
@@ -158,6 +174,23 @@ def test_a_chain_of_jobs(chain):
     chain.third.wait(20)
 
     assert (chain.third.attempt, chain.words) == (1, ["third"])
+    assert [claim and claim.queue for claim in chain.claims[:2]] == [None, "default"]
+
+
+def test_dependants_of_one_are_run_in_the_order_of_their_priorities(yard):
+    words = []
+
+    @yard.task
+    def note(word: str) -> None:
+        words.append(word)
+
+    first = note.enqueue("first")
+    second = note.using(after=[first]).enqueue("second")
+    for word, priority in (("late", 5), ("urgent", -5), ("usual", 0)):
+        note.using(after=[second], priority=priority).enqueue(word)
+    yard.worker(concurrency=1).run_until_idle()
+
+    assert words == ["first", "second", "urgent", "usual", "late"]
 
 
 def test_a_dependant_in_a_queue_that_was_paused_meanwhile(yard, chain):
@@ -189,3 +222,15 @@ def test_a_dependant_on_a_machine_that_is_no_longer_online(yard, chain):
     assert (chain.third.refresh().status, chain.third.attempt) == ("queued", 0)
     yard.machines.online(chain.machine)
     chain.third.wait(20)
+
+
+def test_only_short_jobs_are_waited_for():
+    pace = Pace()
+    pace.ended("quick", 0.00001)
+    pace.ended("slow", 0.01)
+
+    assert pace.is_quick(["quick"], 10)
+    assert not pace.is_quick(["quick"], 1000)
+    assert not pace.is_quick(["quick", "slow"], 10)
+    assert not pace.is_quick(["quick", "never measured"], 10)
+    assert not pace.is_quick([], 10)

@@ -66,7 +66,10 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     _S.CANCELING: frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELED}),
     **{final: frozenset({_S.QUEUED, _S.SCHEDULED, _S.WAITING}) for final in FINAL},
 }
-"""From each status, the ones that may come next. Out of a final one leads only an explicit retry."""
+"""
+From each status, the ones that may come next. Out of a final one leads only an explicit retry. Where a worker claims
+what it has just released, `WAITING` becomes `QUEUED` and `RUNNING` in one step.
+"""
 
 
 def check_transition(before: Status, after: Status, *, what: str = "the job") -> None:

@@ -330,6 +330,10 @@ class Jobs:
         defined = [end for end in ends if end.row.definition is not None]
         return bool(defined) and run(self.recurrence.ended(defined, now), tx)
 
+    def remember_successes(self, rows: Iterable[JobRow]) -> None:
+        """It is committed that these have succeeded."""
+        self.recurrence.remember_successes({row.definition for row in rows if row.definition is not None})
+
     def held_by(self, tx: Transaction, worker: int) -> list[JobRow]:
         return [JobRow(*row) for row in tx.fetch(self.sql.held_by, {"worker": worker})]
 

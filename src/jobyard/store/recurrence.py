@@ -34,12 +34,13 @@ from jobyard.store.plans import Batch, Plan, Query
 from jobyard.store.queues import queue_of
 from jobyard.store.sql import Statements
 
-__all__ = ["End", "Recurrence", "cancel_pending", "is_recurrence", "job_of"]
+__all__ = ["End", "Recurrence", "Succeeded", "cancel_pending", "is_recurrence", "job_of"]
 
 _encode = msgspec.json.Encoder().encode
 _FINISHED = {status: f'{{"status":"{status}"}}' for status in ResultStatus}
 """What the event of an end says of it."""
 _decode_refs = msgspec.json.Decoder(list[Ref]).decode
+_REMEMBERED = 3600.0
 
 
 class End(NamedTuple):
@@ -78,8 +79,8 @@ class _Noted(msgspec.Struct):
             record = self.records[name] = Record(name, self.now)
         record.add(row.id, status, result, row.started_at or self.now, recurrence=is_recurrence(row))
 
-    def first(self) -> list[tuple[Any, ...]]:
-        """Of each definition the first success, if there is one."""
+    def successes(self) -> list[tuple[Any, ...]]:
+        """The rows of ``publish``: of each definition the first success, or nothing but its name."""
         found: dict[str, tuple[Any, ...]] = {name: (name, self.now, None, None, None) for name in self.records}
         for row, status, _, user in reversed(self.ends):
             if status is Status.SUCCEEDED and row.definition is not None:
@@ -87,7 +88,7 @@ class _Noted(msgspec.Struct):
         return list(found.values())
 
 
-class _Succeeded:
+class Succeeded:
     """
     Definitions that have had a success, of which nobody needs to ask whether it was the first.
 
@@ -98,18 +99,15 @@ class _Succeeded:
         self._names: set[str] = set()
         self._until = 0.0
 
-    def add(self, names: set[str]) -> None:
-        self._forget()
+    def add(self, names: set[str], now: float) -> None:
+        """*now* is in monotonic seconds."""
+        if now >= self._until:
+            self._names, self._until = set(), now + _REMEMBERED
         self._names |= names
 
-    def has(self, names: Iterable[str]) -> bool:
-        self._forget()
-        return self._names.issuperset(names)
-
-    def _forget(self) -> None:
-        now = time.monotonic()
-        if now > self._until:
-            self._names, self._until = set(), now + 3600
+    def has(self, names: Iterable[str], now: float) -> bool:
+        """Whether all of these are among them."""
+        return (self._names if now < self._until else set()).issuperset(names)
 
 
 class Recurrence:
@@ -126,7 +124,7 @@ class Recurrence:
         self._workers = statements["workers"]
         self._machine_of: dict[int, str] = {}
         """By worker; neither is ever another's."""
-        self._succeeded = _Succeeded()
+        self._succeeded = Succeeded()
 
     def started(self, rows: Sequence[JobRow], now: int, user: str | None = None) -> Plan[dict[int, list[str]]]:
         """
@@ -174,9 +172,9 @@ class Recurrence:
                 ready |= yield from self._next(definition, end, now)
         return ready
 
-    def remember(self, rows: Iterable[JobRow]) -> None:
-        """It is committed that these have succeeded."""
-        self._succeeded.add({row.definition for row in rows if row.definition is not None})
+    def remember_successes(self, names: set[str]) -> None:
+        """It is committed that these definitions have had a success."""
+        self._succeeded.add(names, time.monotonic())
 
     def make(self, wanted: Sequence[tuple[DefinitionRow, int]], now: int) -> Plan[list[Stored]]:
         """The jobs of these definitions, each for a slot; those that hold the keys, where there are some."""
@@ -208,9 +206,10 @@ class Recurrence:
     def _write(self, noted: _Noted) -> Plan[None]:
         if noted.records:
             yield Batch(self._events.add, noted.finishes)
-            if not self._succeeded.has(record.name for record in noted.records.values() if record.build is not None):
-                yield Batch(self._definitions.publish, noted.first())
-            in_order = sorted(noted.records.items())  # in which others hold them too
+            successful = [name for name, record in noted.records.items() if record.build is not None]
+            if not self._succeeded.has(successful, time.monotonic()):
+                yield Batch(self._definitions.publish, noted.successes())
+            in_order = sorted(noted.records.items())  # as `publish` holds them, so that nobody waits in a circle
             yield Batch(self._definitions.record, [msgspec.structs.astuple(record) for _, record in in_order])
         if noted.options:
             yield Batch(self._jobs.set_options, [(_text(noted.options),)])

@@ -1,8 +1,9 @@
 """
 What the end of jobs does to those that wait for them, in the transaction that ends them.
 
-An accepted end lowers the dependant's counter of open parents, and the last one makes it ready. Any other end finishes
-the dependant too: canceled after a canceled parent, else failed; and so on, in a cascade.
+An accepted end lowers the dependant's counter of open parents, and the last one makes it ready; a worker that would
+claim it next does so at once. Any other end finishes the dependant too: canceled after a canceled parent, else failed;
+and so on, in a cascade.
 """
 
 from __future__ import annotations
@@ -68,17 +69,17 @@ class Releaser:
         done = Released()
         while ended:
             parents = [{"ids": _text(ids), "status": status} for status, ids in _by_status(ended).items()]
-            if claim is not None and len(parents) == 1:
-                values = {**parents[0], "now": now, **claim._asdict()}
+            at_once, claim = claim if len(parents) == 1 else None, None
+            if at_once is not None:
+                values = {**parents[0], "now": now, **at_once._asdict()}
                 release = [Query(self._dependencies.release_and_claim, values)]
             else:
-                claim = None
                 release = [Query(self._dependencies.release, {**each, "now": now}) for each in parents]
             refuse = [Query(self._dependencies.refuse, each) for each in parents]
             answers = yield Queries([*release, *refuse])
-            if claim is not None:
-                done.ready, claim = True, None  # for what it says nothing of the others
+            if at_once is not None:
                 done.claimed = [JobRow(*row) for row in answers[0]]
+                done.ready = True  # it says nothing of those that it did not claim
             else:
                 done.ready = done.ready or any(released > 0 for [[released]] in answers[: len(release)])
             refused = [row for rows in answers[len(release) :] for row in rows]

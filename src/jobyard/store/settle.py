@@ -33,7 +33,7 @@ _FROM_CANCELING = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED})
 
 
 class GuessedWrong(Exception):
-    """What was written before its conditions were known must be rolled back."""
+    """What was written on a guess must be rolled back."""
 
 
 class Settled(msgspec.Struct, gc=False):
@@ -107,7 +107,7 @@ def begin_settling(
     worker: str,
     now: int,
     *,
-    hastily: bool = False,
+    guessing: bool = False,
     claim: Claim | None = None,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> Settlement:
@@ -115,7 +115,7 @@ def begin_settling(
     `settle`, but for `Settlement.complete`.
 
     Args:
-        hastily: do not wait for the word that the jobs which end were still held, as nearly all are.
+        guessing: do not wait for the word that the jobs which end were still held, as nearly all are.
         claim: for dependants that become ready, see `Releaser.release`.
         meanwhile: is called while the database ends jobs.
     """
@@ -127,7 +127,7 @@ def begin_settling(
             (result.done if _advance(tx, jobs, item, queues, now) else result.stale).append(item)
     ends = [item for item in items if item.decision.status in FINAL]
     if ends:
-        _finish(tx, jobs, ends, result, now, meanwhile, hastily=hastily)
+        _finish(tx, jobs, ends, result, now, meanwhile, guessing=guessing)
     backs = [item for item in items if not item.decision.advance and item.decision.status not in FINAL]
     if backs:
         _leave_aside(tx, jobs, backs)
@@ -232,10 +232,10 @@ def _finish(
     now: int,
     meanwhile: Callable[[], object],
     *,
-    hastily: bool,
+    guessing: bool,
 ) -> None:
     written = jobs.ask_finish(tx, [_finish_row(item) for item in items], now, meanwhile)
-    if hastily:
+    if guessing:
         done = items
         result.done.extend(done)
         result._written = written

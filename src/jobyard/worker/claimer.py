@@ -60,7 +60,6 @@ __all__ = ["Claimer"]
 _log = logging.getLogger("jobyard.worker")
 _BEHIND = 0.1
 """Seconds after which a job that waits for a slot here goes back, so that another worker may take it."""
-_MOMENT = 0.001
 _decode_jobs = msgspec.msgpack.Decoder(list[NewJob]).decode
 
 
@@ -116,6 +115,7 @@ class Claimer:
         self._asked: set[int] = set()
         self._known_queues: Mapping[str, Queue] = {}
         self._took_all = False
+        """Whether the last turn claimed all there was to claim."""
         self._glanced = False
         """Whether the last turn did no more than claim."""
         self._unanswered: Unanswered | None = None
@@ -158,27 +158,27 @@ class Claimer:
         turn = sorted_turn(messages)
         turn.wanted = self._wanted(turn)
         try:
-            look = self._write(turn, hastily=self._guess.may_be_right, durable=bool(messages))
+            turn.guessing = self._guess.may_be_right
+            look = self._write(turn, durable=bool(messages))
         except GuessedWrong:
             self._guess.was_wrong()
             before, turn = turn, sorted_turn(messages)
             turn.wanted, turn.busy = before.wanted, before.busy
-            look = self._write(turn, hastily=False, durable=bool(messages))
+            look = self._write(turn, durable=bool(messages))
         finally:
             self._delivery.let_go()
         try:
             turn.next_due, turn.ready = look()
             if turn.settlements:
-                self._guess.releases = not turn.ready and any(
-                    done.claimed if turn.claims_released else done.ready for done in turn.settlements
-                )
+                released = (done.claimed if turn.claims_released else done.ready for done in turn.settlements)
+                self._guess.releases = not turn.ready and any(released)
         except StoreError:  # the turn is committed, but the connection broke before it said so
             turn.again = True
         self._took_all = turn.wanted > len(turn.claimed)
         self._after(turn)
         return turn
 
-    def _write(self, turn: Turn, *, hastily: bool, durable: bool) -> Callable[[], tuple[int | None, bool]]:
+    def _write(self, turn: Turn, *, durable: bool) -> Callable[[], tuple[int | None, bool]]:
         """Do in a transaction what the turn does; returns what `_act` returns."""
         try:
             if self._unanswered is not None:
@@ -186,7 +186,7 @@ class Claimer:
                 self._unanswered = None
             # A claim alone need not reach the disk: after a power cut nobody remembers it, and the job is queued again.
             with self._store.transaction(durable=durable) as tx:
-                look = self._act(tx, turn, self._store.now(), hastily=hastily)
+                look = self._act(tx, turn, self._store.now())
         except BaseException as error:
             turn.undo()
             self.in_doubt = self.in_doubt or not isinstance(error, GuessedWrong)
@@ -232,9 +232,14 @@ class Claimer:
         self.turn([Outcome(*held.key, held.row.cursor, Ended.DRAINED) for held in self._ledger])
 
     def enough(self) -> int:
-        """How many messages are worth a turn."""
-        waits = self._took_all and self._pace.slowest(self._recent) * self._slots < _MOMENT
-        return len(self._ledger) - (0 if waits else self._slots)
+        """
+        How many messages are worth a turn.
+
+        As a rule those of all runs but the last, which have the slots meanwhile. Where nothing is left to claim, a turn
+        with a part of them would only be one more, and what their ends make ready would be claimed in two parts.
+        """
+        may_wait = self._took_all and self._pace.is_quick(self._recent, self._slots)
+        return len(self._ledger) - (0 if may_wait else self._slots)
 
     def behind(self) -> float | None:
         """The instant (monotonic) before which a run must have been handed out to be waiting for too long."""
@@ -257,30 +262,27 @@ class Claimer:
         ahead = self._pace.ahead(self._recent, self._slots, time.monotonic())
         return max(0, self._slots + ahead - turn.busy)
 
-    def _act(self, tx: Transaction, turn: Turn, now: int, *, hastily: bool) -> Callable[[], tuple[int | None, bool]]:
+    def _act(self, tx: Transaction, turn: Turn, now: int) -> Callable[[], tuple[int | None, bool]]:
         """
         All that a turn does.
-
-        Args:
-            hastily: do what has always been right of late before it is known whether it is: end jobs, and claim from the
-                one queue that had some. Raises `GuessedWrong` if it was not.
 
         Returns:
             What comes with the commit: when the next scheduled job is due, and whether it leaves jobs to others that it
             has made ready itself.
+
+        Raises:
+            GuessedWrong: the turn guesses what is nearly always right before it is known, and this time it was not.
         """
         self._known_queues = self._store.queues.all(tx)
         requests = self._store.requests.ask_open_for(tx, self.id)
         held = self._store.workers.ask_hold(tx, self.id)
         self._record(tx, turn, now)
-        claim = self._hasty(turn) if hastily else None
-        turn.claims_released = claim is not None and self._guess.releases and not self.in_doubt and bool(turn.outcomes)
-        at_release = claim if turn.claims_released else None
-        self._settling.settle(tx, turn, self._known_queues, now, hastily=hastily, claim=at_release)
+        self._guess_claim(turn)
+        self._settling.settle(tx, turn, self._known_queues, now)
         if self.in_doubt:
             self._return_unknown(tx, turn, now)
         if self.claiming:
-            self._claim(tx, turn, now, claim, lambda: self._may_claim(tx, *held(), now))
+            self._claim(tx, turn, now, lambda: self._may_claim(tx, *held(), now))
         for settlement in turn.settlements:
             settlement.complete()
             turn.ready = turn.ready or settlement.ready
@@ -334,14 +336,15 @@ class Claimer:
             if request.id not in self._asked:
                 turn.requests.append(request)
 
-    def _hasty(self, turn: Turn) -> Claim | None:
-        """What to claim before it is known whether that may be had."""
+    def _guess_claim(self, turn: Turn) -> None:
+        """Find what may be claimed before it is known which queues have jobs: from the one that had some, if any."""
         queue = self._guess.queue
-        if queue is None or not turn.wanted or not self.claiming:
-            return None
-        return Claim(self.id, queue, self._known(), turn.wanted)
+        if turn.guessing and queue is not None and turn.wanted:
+            turn.claim = Claim(self.id, queue, self._known(), turn.wanted)
+            # In doubt, what is this worker's without its knowing is looked up in between.
+            turn.claims_released = self._guess.releases and bool(turn.outcomes) and not self.in_doubt
 
-    def _claim(self, tx: Transaction, turn: Turn, now: int, hasty: Claim | None, may_claim: Callable[[], bool]) -> None:
+    def _claim(self, tx: Transaction, turn: Turn, now: int, may_claim: Callable[[], bool]) -> None:
         jobs = self._store.jobs
         jobs.ask_promote(tx, now)
         expired = jobs.ask_expired(tx, now)
@@ -357,15 +360,14 @@ class Claimer:
             return jobs.ask_claim(tx, queues, tasks=tasks, worker=self.id, limit=limit, now=now, meanwhile=hold)
 
         began = time.perf_counter()
-        guessed = [hasty.queue] if hasty is not None else []
         rows: list[JobRow] = []
         early = None
-        if guessed and turn.claims_released:
-            rows = self._released(turn)
+        if turn.claims_released:
+            rows = _claimed_with_release(turn)
             for row in rows:
                 hold(row)
-        elif guessed:
-            early = ask(guessed, turn.wanted)
+        elif turn.claim is not None:
+            early = ask([turn.claim.queue], turn.wanted)
         if early is not None and expired():
             raise GuessedWrong  # what it claimed may be among them
         effect = self._store.control.end_expired(tx, expired(), now)
@@ -374,8 +376,10 @@ class Claimer:
         turn.ended += effect.ended
         queues = self._open(self._queues if self._queues is not None else ready_queues())
         may = may_claim()
-        if (early is not None or rows) and not (may and self._open(guessed) and {*queues} <= {*guessed}):
-            raise GuessedWrong
+        if turn.claim is not None and (early is not None or rows):
+            guessed = [turn.claim.queue]
+            if not (may and self._open(guessed) and {*queues} <= {*guessed}):
+                raise GuessedWrong
         if not may or not turn.wanted:
             return
         self._guess.learn(queues)
@@ -393,12 +397,6 @@ class Claimer:
             for settlement in turn.settlements[settled:]:
                 settlement.complete()
                 turn.again = turn.again or settlement.ready
-
-    def _released(self, turn: Turn) -> list[JobRow]:
-        """What was claimed with the release of dependants."""
-        for settlement in turn.settlements:
-            settlement.complete()
-        return sorted((row for settlement in turn.settlements for row in settlement.claimed), key=claim_order)
 
     def _open(self, queues: Iterable[str]) -> list[str]:
         """Those that are not paused."""
@@ -470,7 +468,7 @@ class Claimer:
                 self._delivery.forget(item)
                 outcome = item.outcome
                 self.tally.finished(item.row, STATUSES[item.row.status], outcome.seconds, outcome.error)
-        self._store.jobs.recurrence.remember(
+        self._store.jobs.remember_successes(
             item.row for item in settlement.done if item.decision.status is Status.SUCCEEDED
         )
         turn.ended += settlement.ended
@@ -535,3 +533,10 @@ class Claimer:
             held.host.tell([reply])
         else:
             _log.debug("nobody waits for the reply to call %d of job %d", message.call, message.id)
+
+
+def _claimed_with_release(turn: Turn) -> list[JobRow]:
+    """The dependants of what has ended that were claimed at once, best first."""
+    for settlement in turn.settlements:
+        settlement.complete()
+    return sorted((row for settlement in turn.settlements for row in settlement.claimed), key=claim_order)

@@ -1,8 +1,9 @@
 """
-Which queue has the next jobs, before the store has said so.
+What a turn takes for granted before the store has said so.
 
-A claim that is sent along with the question costs no wait of its own. Where the answer is another than the guess, the
-turn is rolled back and done again without one.
+That the jobs which end are still held, and that the queue that had jobs has the next ones: what is sent along with the
+question costs no wait of its own. Where the answer is another than the guess, the turn is rolled back and done again
+without one.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ from collections.abc import Collection
 __all__ = ["Guess"]
 
 _SOBER = 100
-"""Turns without a guess after a wrong one: in many queues at once no guess is right for long."""
+"""
+Turns without a guess after a wrong one: where there are jobs in many queues, or many are taken away, none is right for
+long.
+"""
 
 
 class Guess:
-    """The one queue that had jobs the last time."""
+    """By what was right the last time."""
 
     def __init__(self) -> None:
         self.releases = False
-        """Whether what ended last made jobs ready, and no other was."""
+        """Whether the last ends made jobs ready, and the same turn took all that were."""
         self._queue: str | None = None
         self._sober = 0
 
@@ -30,6 +34,7 @@ class Guess:
 
     @property
     def queue(self) -> str | None:
+        """The one queue that had jobs."""
         return self._queue if self.may_be_right else None
 
     def learn(self, queues: Collection[str]) -> None:

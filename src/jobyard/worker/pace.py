@@ -10,6 +10,8 @@ _WORK_AHEAD = 0.05
 _MOST_AHEAD = 2000
 _WEIGHT = 0.2
 """Of the newest duration in the moving average."""
+_MOMENT = 0.001
+"""Seconds: about what a turn of the claimer takes at least."""
 _HOLD = 1.0
 """Seconds without claiming ahead after jobs that were had to go back."""
 
@@ -34,12 +36,16 @@ class Pace:
         """
         How many jobs may wait for a slot here, when those of *tasks* were the last to be claimed.
 
-        The slowest task decides; one that was never measured counts as slow.
+        The slowest task decides.
         """
         if now < self._held_until:
             return 0
-        return min(_MOST_AHEAD, int(_WORK_AHEAD / max(self.slowest(tasks), 1e-6)) * slots)
+        return min(_MOST_AHEAD, int(_WORK_AHEAD / max(self._slowest(tasks), 1e-6)) * slots)
 
-    def slowest(self, tasks: Iterable[str]) -> float:
-        """Seconds that the slowest of these tasks takes."""
+    def is_quick(self, tasks: Iterable[str], slots: int) -> bool:
+        """Whether all slots are done with a job of these tasks within a moment, one after another if need be."""
+        return self._slowest(tasks) * slots < _MOMENT
+
+    def _slowest(self, tasks: Iterable[str]) -> float:
+        """Seconds that the slowest of these tasks takes; one that was never measured counts as slow."""
         return max((self._durations.get(task, _WORK_AHEAD * 2) for task in tasks), default=_WORK_AHEAD * 2)

@@ -39,22 +39,9 @@ class Settling:
         self._name = name
         self._meanwhile = meanwhile
 
-    def settle(
-        self,
-        tx: Transaction,
-        turn: Turn,
-        queues: Mapping[str, Queue],
-        now: int,
-        *,
-        hastily: bool = False,
-        claim: Claim | None = None,
-    ) -> None:
-        """
-        Write the outcomes: an attempt's one after another, different attempts' together.
-
-        Args:
-            hastily, claim: see `begin_settling`.
-        """
+    def settle(self, tx: Transaction, turn: Turn, queues: Mapping[str, Queue], now: int) -> None:
+        """Write the outcomes: an attempt's one after another, different attempts' together."""
+        claim = turn.claim if turn.claims_released else None
         left: list[Outcome] = turn.outcomes
         while left:
             seen: set[int] = set()
@@ -63,8 +50,8 @@ class Settling:
             for outcome in left:
                 (later if outcome.id in seen else batch).append(outcome)
                 seen.add(outcome.id)
-            self.write(tx, self._items(batch, turn), turn, queues, now, hastily=hastily, claim=claim)
-            left, claim = later, None
+            self.write(tx, self._items(batch, turn), turn, queues, now, claim)
+            left, claim = later, None  # with each batch as many again would be claimed
 
     def write(
         self,
@@ -73,8 +60,6 @@ class Settling:
         turn: Turn,
         queues: Mapping[str, Queue],
         now: int,
-        *,
-        hastily: bool = False,
         claim: Claim | None = None,
     ) -> None:
         """
@@ -83,7 +68,7 @@ class Settling:
         The settlements of the turn are still to be completed.
 
         Args:
-            hastily, claim: see `begin_settling`.
+            claim: for dependants that become ready, see `Releaser.release`.
         """
         while items:
             for item in items:
@@ -96,7 +81,7 @@ class Settling:
                 queues,
                 self._name,
                 now,
-                hastily=hastily,
+                guessing=turn.guessing,
                 claim=claim,
                 meanwhile=self._meanwhile,
             )

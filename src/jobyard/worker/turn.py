@@ -10,6 +10,7 @@ import msgspec
 
 from jobyard.model.messages import Abandoned, Deadline, Ended, Enqueue, NotBegun, Outcome
 from jobyard.model.rows import JobRow
+from jobyard.store.release import Claim
 from jobyard.store.requests import Request
 from jobyard.store.settle import Settlement
 from jobyard.worker.ledger import Held
@@ -50,8 +51,12 @@ class Turn:
     """
     is_glance: bool = False
     """Whether it did no more than claim: the rest of the store is to be looked at once that has begun."""
+    guessing: bool = False
+    """Whether it does what is nearly always right before it is known whether it is."""
+    claim: Claim | None = None
+    """What it claims so."""
     claims_released: bool = False
-    """Whether jobs that it makes ready are claimed with their release."""
+    """Whether that is what it makes ready itself, with its release."""
     lost: bool = False
     """Others think that this worker is dead: it may claim nothing."""
     _before: list[tuple[JobRow, JobRow]] = field(default_factory=list)

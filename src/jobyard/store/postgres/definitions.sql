@@ -33,7 +33,8 @@ update main.definitions set
 where name = :name
 
 -- name: publish
--- Hold the definitions of these runs, and note those of them whose first success it is: *job* is null for other ends.
+-- Hold the definitions of these runs, by name, and note those whose first success it is: *job* is null for other ends.
+-- Not sent where none can be the first; `record` holds them then, in the same order.
 with held as materialized (
     select r.*, d.last_build
     from (

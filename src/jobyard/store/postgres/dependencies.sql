@@ -25,8 +25,8 @@ released as (
 select count(*) from closed
 
 -- name: release_and_claim
--- `release`, but those children that become ready are claimed at once, unless jobs of that queue are ready that may come
--- before them, or they may be too many. Says which these are.
+-- `release`, but the children that become ready are claimed at once, unless jobs of that queue are ready that may come
+-- before them, or there may be more than the limit: `queued` and `running` in one step. Gives the rows of these.
 with closed as materialized (
     update main.dependencies set open = 0
     where parent = any(array(select value::bigint from json_array_elements_text(:ids::text::json))) and open = 1

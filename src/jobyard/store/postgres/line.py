@@ -27,7 +27,7 @@ from jobyard.model.text import escape
 from jobyard.store.driver import Row
 from jobyard.store.postgres.statement import array_text
 
-__all__ = ["Call", "Line", "Reply", "Value"]
+__all__ = ["FRESH", "Call", "Line", "Reply", "Value"]
 
 Value = str | int | float | bytes | list[Any] | None
 Take = Callable[[list[Row]], object]
@@ -39,7 +39,7 @@ _TYPES: dict[type, int] = {bool: 16, bytes: 17, int: 20, float: 701}
 _PATIENCE_S = 5.0
 _MOST_PREPARED = 500
 """Statements that a connection remembers: all of jobyard's, and those that filters make up."""
-_FRESH = 0.02
+FRESH = 0.02
 """Seconds after an answer in which a connection counts as usable: to make sure would take a tenth of an enqueue."""
 _CHUNK = 200
 """Rows that are taken at a time where not all are waited for; older versions of libpq give all at once."""
@@ -176,8 +176,12 @@ class Line:
         self.push()
 
     def is_usable(self) -> bool:
-        """Whether it can be used again: the server has not said goodbye. What is on its way is not waited for."""
-        if time.monotonic() - self._heard < _FRESH:
+        """
+        Whether it can be used again: the server has not said goodbye. What is on its way is not waited for.
+
+        Just after an answer nobody looks: a connection lost in that moment is an error of whoever uses it next.
+        """
+        if time.monotonic() - self._heard < FRESH:
             return not self.closed
         if self._posted and not self._waits(0):
             return not self.closed

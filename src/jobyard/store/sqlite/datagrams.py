@@ -45,9 +45,13 @@ class Inbox:
             self._socket.settimeout(self._patience)
         return True
 
-    def close(self) -> None:
+    def withdraw(self) -> None:
+        """Have nobody find it any more."""
         with contextlib.suppress(OSError):
             os.unlink(self._path)
+
+    def close(self) -> None:
+        self.withdraw()
         self._socket.close()
 
 

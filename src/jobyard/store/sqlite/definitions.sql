@@ -30,7 +30,8 @@ update definitions set
 where name = :name
 
 -- name: publish
--- Hold the definitions of these runs, and note those of them whose first success it is: *job* is null for other ends.
+-- Hold the definitions of these runs, by name, and note those whose first success it is: *job* is null for other ends.
+-- Not sent where none can be the first; `record` holds them then, in the same order.
 with r (definition, at, user, job, machine) as (values (:definition, :at, :user, :job, :machine))
 insert into events (at, kind, user, job, definition, machine)
 select r.at, 'publish', r.user, r.job, r.definition, r.machine

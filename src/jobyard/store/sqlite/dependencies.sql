@@ -21,8 +21,9 @@ where parent in (select value from json_each(:ids)) and open = 1 and accepted >>
 select changes()
 
 -- name: release_and_claim
--- `release`, but those children that become ready are claimed at once, unless jobs of that queue are ready that may come
--- before them, or they may be too many. Says which these are. Differs from PostgreSQL, as `release` does.
+-- `release`, but the children that become ready are claimed at once, unless jobs of that queue are ready that may come
+-- before them, or there may be more than the limit: `queued` and `running` in one step. Gives the rows of these.
+-- Differs from PostgreSQL, as `release` does: those that are running now are no concern of the second part.
 with r as materialized (
     select child as id, count(*) as closed from dependencies
     where parent in (select value from json_each(:ids)) and open = 1 and accepted >> :status & 1

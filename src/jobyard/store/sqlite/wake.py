@@ -37,6 +37,7 @@ class Wake:
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
+        self._inbox: Inbox | None = None
         self._stop = threading.Event()
         self._outbox: Outbox | None = None
         self._names: list[str] = []
@@ -48,8 +49,9 @@ class Wake:
             self._callbacks = [*self._callbacks, callback]
             if self._thread is None:
                 self._stop = threading.Event()
+                self._inbox = self._opened()
                 self._thread = threading.Thread(
-                    target=self._serve, args=(self._stop, self._inbox()), name="jobyard-wake", daemon=True
+                    target=self._serve, args=(self._stop, self._inbox), name="jobyard-wake", daemon=True
                 )
                 self._thread.start()
         return lambda: self._forget(callback)
@@ -78,6 +80,8 @@ class Wake:
             if not self._callbacks and self._thread is not None:
                 self._stop.set()
                 self._thread = None
+                if self._inbox is not None:
+                    self._inbox.withdraw()  # the process may end before the thread does
 
     def _serve(self, stop: threading.Event, inbox: Inbox | None) -> None:
         with contextlib.closing(inbox) if inbox is not None else contextlib.nullcontext():
@@ -95,7 +99,7 @@ class Wake:
             for callback in self._callbacks:
                 callback()
 
-    def _inbox(self) -> Inbox | None:
+    def _opened(self) -> Inbox | None:
         from jobyard.store.sqlite.datagrams import Inbox
 
         try:
