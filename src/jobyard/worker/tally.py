@@ -115,7 +115,7 @@ class Tally:
 
 
 _BACK = {
-    Ended.DRAINED: "the worker stops, or another one may be quicker",
+    Ended.DRAINED: "the worker stops, or it had to wait here for too long",
     Ended.UNKNOWN: "its next task is unknown here",
 }
 

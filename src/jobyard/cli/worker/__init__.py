@@ -21,7 +21,7 @@ _SETTINGS = (
 @click.group(cls=Noun, name="worker", invoke_without_command=True, subcommand_metavar="[list]")
 @setting_options(_SETTINGS)
 @click.option("--name", metavar="NAME", help="What others see the worker under; by default host, process and a number.")
-@click.option("--until-idle", is_flag=True, help="Leave when nothing is ready or running; 1 if a job failed.")
+@click.option("--until-idle", is_flag=True, help="Leave when nothing is ready or running here; 1 if a job failed.")
 @click.option("--max-jobs", type=click.IntRange(min=1), metavar="N", help="Replace a child process after so many jobs.")
 @click.option("--max-memory", type=size, metavar="SIZE", help="Replace a child process that has grown beyond this.")
 @click.option("--health-file", type=click.Path(dir_okay=False), help="Touch this file with every heartbeat.")
