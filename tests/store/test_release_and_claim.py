@@ -126,6 +126,15 @@ def test_jobs_that_are_ready_may_be_better_and_are_not_passed_over(store, worker
     assert [row.id for row in claim(store)] == [ready, child]
 
 
+def test_neither_are_those_that_have_come_due_unnoticed(store, clock, worker, parent):
+    [child] = put(store, below(parent))
+    [late] = put(store, new(priority=-5, delay=SECOND))
+    clock.advance(1)
+
+    assert end(store, worker, parent) == []
+    assert [row.id for row in claim(store)] == [late, child]
+
+
 def test_ready_jobs_of_another_queue_are_no_hindrance(store, worker, parent):
     [child] = put(store, below(parent))
     put(store, new(queue="other"))

@@ -16,6 +16,7 @@ from jobyard.errors import StoreUnavailable, UsageError
 from jobyard.model.events import JobPoisoned, JobReclaimed, JobsClaimed, JobStarted, StoreRetry, WorkerStarted
 from jobyard.store.driver import Heed
 from jobyard.worker import stop
+from jobyard.worker.inbox import Inbox
 
 
 def run(yard, **options):
@@ -356,6 +357,35 @@ def test_many_short_jobs_are_claimed_in_batches(yard):
 
     assert sum(claim.count for claim in claims) == 2000
     assert max(claim.count for claim in claims) > 100
+
+
+def test_the_ends_of_short_jobs_are_not_written_with_that_of_a_long_one(yard, noted, monkeypatch):
+    """Those that began together are waited for, but not what began before them."""
+    awaited = []
+    gather = Inbox.gather
+
+    def heard(self, most, timeout):
+        awaited.append(most)
+        gather(self, most, timeout)
+
+    monkeypatch.setattr(Inbox, "gather", heard)
+    gate, inside = threading.Event(), threading.Event()
+
+    @yard.task
+    def hold() -> None:
+        inside.set()
+        assert gate.wait(20)
+
+    with serving(yard, concurrency=3):
+        held = hold.enqueue()
+        assert inside.wait(20)
+        for _ in range(5):
+            for job in yard.enqueue_many([noted.new("a"), noted.new("b")]):
+                job.wait(20)
+        gate.set()
+        held.wait(20)
+
+    assert max(awaited) <= 2
 
 
 def test_a_slow_task_is_not_claimed_ahead(yard):

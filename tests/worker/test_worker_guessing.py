@@ -15,6 +15,7 @@ import pytest
 from tests.support import eventually
 from tests.worker.serving import serving
 
+from jobyard.store.hints import Hints
 from jobyard.store.release import Releaser
 from jobyard.worker.guess import Guess
 from jobyard.worker.pace import Pace
@@ -128,6 +129,25 @@ def test_after_a_wrong_guess_many_turns_go_without():
     assert (guess.queue, turns > 10) == ("b", True)
     guess.learn(["a", "b"])
     assert guess.queue is None
+
+
+def test_a_job_that_was_taken_away(yard, shop, monkeypatch):
+    """What is claimed in vain teaches nothing about where the next claim is to begin."""
+    acts = []
+    looked, was_wrong = Hints.looked, Guess.was_wrong
+    monkeypatch.setattr(Hints, "looked", lambda *args: (acts.append("looked"), looked(*args)))
+    monkeypatch.setattr(Guess, "was_wrong", lambda self: (acts.append("wrong"), was_wrong(self)))
+    shop.busy()
+    job = shop.note.enqueue("next")
+    [held] = yard.jobs(status="running")
+    with yard.store.transaction() as tx:
+        tx.execute("update main.jobs set epoch = epoch + 1, status = 8 where id = :id", {"id": held.id})
+    acts.clear()
+    shop.gate.set()
+    job.wait(20)
+
+    assert acts[:2] == ["wrong", "looked"]
+    assert (held.refresh().status, shop.words) == ("skipped", ["first", "next"])
 
 
 @pytest.fixture

@@ -72,17 +72,21 @@ class Settlement(msgspec.Struct):
     """Gives the ids of the jobs that have ended, where those are not known yet."""
     _released: Callable[[], Released] | None = None
 
+    def check(self) -> None:
+        """Raise `GuessedWrong` if not all that was to end has done so."""
+        if self._written is not None:
+            written, self._written = self._written(), None
+            if not written.issuperset(item.row.id for item in self.done if item.decision.status in FINAL):
+                raise GuessedWrong
+
     def complete(self) -> None:
         """
         Wait until the dependants are released, and end those that end with their parents.
 
         Raises:
-            GuessedWrong: not all that was to end has done so.
+            GuessedWrong: see `check`.
         """
-        if self._written is not None:
-            written, self._written = self._written(), None
-            if not written.issuperset(item.row.id for item in self.done if item.decision.status in FINAL):
-                raise GuessedWrong
+        self.check()
         if self._released is not None:
             released, self._released = self._released(), None
             self.ready = self.ready or released.ready

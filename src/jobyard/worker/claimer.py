@@ -114,8 +114,8 @@ class Claimer:
         self._recent: set[str] = set()
         self._asked: set[int] = set()
         self._known_queues: Mapping[str, Queue] = {}
-        self._took_all = False
-        """Whether the last turn claimed all there was to claim."""
+        self._last_of_all: int | None = None
+        """How many jobs the last turn claimed, if those were all there were to claim."""
         self._glanced = False
         """Whether the last turn did no more than claim."""
         self._unanswered: Unanswered | None = None
@@ -174,7 +174,7 @@ class Claimer:
                 self._guess.releases = not turn.ready and any(released)
         except StoreError:  # the turn is committed, but the connection broke before it said so
             turn.again = True
-        self._took_all = turn.wanted > len(turn.claimed)
+        self._last_of_all = len(turn.claimed) if len(turn.claimed) < turn.wanted else None
         self._after(turn)
         return turn
 
@@ -236,10 +236,11 @@ class Claimer:
         How many messages are worth a turn.
 
         As a rule those of all runs but the last, which have the slots meanwhile. Where nothing is left to claim, a turn
-        with a part of them would only be one more, and what their ends make ready would be claimed in two parts.
+        with a part of those that began last would only be one more, and claim in two parts what their ends make ready.
         """
-        may_wait = self._took_all and self._pace.is_quick(self._recent, self._slots)
-        return len(self._ledger) - (0 if may_wait else self._slots)
+        if self._last_of_all is not None and self._pace.is_quick(self._recent, self._slots):
+            return min(self._last_of_all, len(self._ledger))
+        return len(self._ledger) - self._slots
 
     def behind(self) -> float | None:
         """The instant (monotonic) before which a run must have been handed out to be waiting for too long."""
@@ -325,7 +326,6 @@ class Claimer:
     def _keep_stack(self, tx: Transaction, message: StackTaken, now: int) -> None:
         if message.request:
             self._store.requests.answer(tx, message.request, message.stack, now)
-            self._asked.discard(message.request)
         elif (held := self._ledger.get(message.id, message.epoch)) is not None:
             self._store.requests.keep_stack(tx, held.row, message.stack, now)
 
@@ -370,6 +370,8 @@ class Claimer:
             early = ask([turn.claim.queue], turn.wanted)
         if early is not None and expired():
             raise GuessedWrong  # what it claimed may be among them
+        for settlement in turn.settlements:
+            settlement.check()  # before the claim is looked at, which learns where the next one is to begin
         effect = self._store.control.end_expired(tx, expired(), now)
         turn.ready = turn.ready or effect.ready
         turn.again = effect.ready
@@ -451,6 +453,8 @@ class Claimer:
         for message in turn.others:
             if isinstance(message, Abandoned):
                 self._note_abandoned(message)
+            elif isinstance(message, StackTaken):
+                self._asked.discard(message.request)
             elif isinstance(message, Died):
                 self._emitter.emit(ChildDied(self._name, message.pid, message.how, tuple(message.jobs)))
         if turn.ended or turn.ready or any(settlement.done for settlement in turn.settlements):

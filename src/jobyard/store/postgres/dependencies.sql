@@ -25,8 +25,9 @@ released as (
 select count(*) from closed
 
 -- name: release_and_claim
--- `release`, but the children that become ready are claimed at once, unless jobs of that queue are ready that may come
--- before them, or there may be more than the limit: `queued` and `running` in one step. Gives the rows of these.
+-- `release`, but the children that become ready are claimed at once: `queued` and `running` in one step. Not if jobs of
+-- that queue are ready, or any have come due, that may come before them, nor if there may be more than the limit. Gives
+-- the rows of these.
 with closed as materialized (
     update main.dependencies set open = 0
     where parent = any(array(select value::bigint from json_array_elements_text(:ids::text::json))) and open = 1
@@ -37,7 +38,8 @@ locked as materialized (
         j.status = 2 and j.open_parents = r.closed and j.due <= :now and coalesce(j.expires > :now, true)
             and j.queue = :queue and j.task = any(array(select value from json_array_elements_text(:tasks::text::json)))
             and (select count(*) from closed) <= :limit
-            and not exists (select 1 from main.jobs where queue = :queue and status = 1) as is_claimed
+            and not exists (select 1 from main.jobs where queue = :queue and status = 1)
+            and not exists (select 1 from main.jobs where status = 0 and due <= :now) as is_claimed
     from (select child as id, count(*) as closed from closed group by child order by child offset 0) as r
     cross join lateral (select * from main.jobs where id = r.id and status in (2, 3) for no key update) as j),
 released as (

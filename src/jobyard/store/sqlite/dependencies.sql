@@ -21,8 +21,9 @@ where parent in (select value from json_each(:ids)) and open = 1 and accepted >>
 select changes()
 
 -- name: release_and_claim
--- `release`, but the children that become ready are claimed at once, unless jobs of that queue are ready that may come
--- before them, or there may be more than the limit: `queued` and `running` in one step. Gives the rows of these.
+-- `release`, but the children that become ready are claimed at once: `queued` and `running` in one step. Not if jobs of
+-- that queue are ready, or any have come due, that may come before them, nor if there may be more than the limit. Gives
+-- the rows of these.
 -- Differs from PostgreSQL, as `release` does: those that are running now are no concern of the second part.
 with r as materialized (
     select child as id, count(*) as closed from dependencies
@@ -37,7 +38,8 @@ where id in (
     where j.status = 2 and j.open_parents = r.closed and j.due <= :now and coalesce(j.expires > :now, true)
         and j.queue = :queue and j.task in (select value from json_each(:tasks))
         and (select count(*) from r) <= :limit
-        and not exists (select 1 from jobs where queue = :queue and status = 1))
+        and not exists (select 1 from jobs where queue = :queue and status = 1)
+        and not exists (select 1 from jobs where status = 0 and due <= :now))
 returning *;
 with r as materialized (
     select child as id, count(*) as closed from dependencies
