@@ -180,6 +180,7 @@ def chain(yard, monkeypatch):
         first = hold.enqueue(0)
         second = hold.using(after=[first]).enqueue(1)
         third = note.using(after=[second]).enqueue("third")
+        assert inside[0].wait(20)
         time.sleep(0.06)  # behind a task that takes so long nothing is claimed ahead
         gates[0].set()
         assert inside[1].wait(20)
