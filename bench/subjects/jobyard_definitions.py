@@ -14,7 +14,7 @@ from jobyard import Yard
 __all__ = ["build", "drain_beside", "drain_graph", "load"]
 
 CONCURRENCY = 10
-TURNS = 7
+TURNS = 15
 """How often two things are measured, each beside the other: the machine is not as fast at one moment as at the next."""
 
 
