@@ -26,11 +26,6 @@ __all__ = ["SqliteDriver", "SqliteTransaction", "translated"]
 
 _log = logging.getLogger("jobyard.store")
 _READERS = 4
-_LOG_PAGES = 4000
-"""
-Pages in the log at which it is moved into the file, which takes milliseconds: four times as many as SQLite's own, since
-the pages of indexes are written over and over, and are moved once.
-"""
 _PATIENCE = 5.0
 """Seconds for which a fork waits for other threads to end their transactions."""
 _UNFIT = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG)
@@ -378,7 +373,6 @@ class SqliteDriver:
             self._use_wal(connection)
             connection.execute(f"pragma synchronous = {self._synchronous}")
             connection.execute("pragma temp_store = memory")
-            connection.execute(f"pragma wal_autocheckpoint = {_LOG_PAGES}")
             connection.execute("pragma foreign_keys = off")
         except sqlite3.Error as error:
             raise self._cannot_open(error) from error
