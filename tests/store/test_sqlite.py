@@ -413,3 +413,19 @@ def test_a_connection_that_looks_for_commits_is_not_closed_in_use(path, monkeypa
         closing.join(20)
         assert closed.is_set()
         assert store.driver._watcher is None
+
+
+def test_a_process_that_writes_much_moves_the_log_less_often(path):
+    """Also if it has written before, and after it was closed and opened anew."""
+
+    def pages(store):
+        with store.transaction() as tx:
+            return tx.fetch("pragma wal_autocheckpoint")[0][0]
+
+    with opened(path) as client, opened(path) as worker:
+        usual = pages(worker)
+        worker.driver.write_much()
+        assert pages(worker) > usual
+        worker.driver.close()
+        assert pages(worker) > usual
+        assert pages(client) == usual

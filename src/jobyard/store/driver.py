@@ -175,6 +175,9 @@ class Driver(Protocol):
             Whether to look once more before sleeping, since something may have been committed in between.
         """
 
+    def write_much(self) -> None:
+        """Say that this process will write often, as a worker does: single commits may take longer for it."""
+
     @property
     def notice(self) -> tuple[str, Params] | None:
         """What in a caller's transaction has its commit wake all listeners; None: they find out by themselves."""

@@ -216,6 +216,7 @@ class Worker:
         ]
         for loop in loops:
             loop.start()
+        self._store.driver.write_much()
         forget = self._store.driver.listen(self._inbox.wake)
         unsubscribe = self._store.on_clock_change(self._heartbeat.beat, lambda: self._clock_moved(loops))
         self._emitter.emit(

@@ -185,6 +185,9 @@ class PostgresDriver:
             _log.debug("no mark could be left: %s", error)
         return True
 
+    def write_much(self) -> None:
+        pass  # the server has its own settings for that
+
     @property
     def notice(self) -> tuple[str, Params] | None:
         return (_NOTICE, {"channel": self.channel}) if self.notifies else None

@@ -26,6 +26,11 @@ __all__ = ["SqliteDriver", "SqliteTransaction", "translated"]
 
 _log = logging.getLogger("jobyard.store")
 _READERS = 4
+_LOG_PAGES = 4000
+"""
+Pages in the log at which a worker moves them into the file, which takes milliseconds: four times as many as SQLite's
+own, since it writes the same ones over and over, and each is moved once.
+"""
 _PATIENCE = 5.0
 """Seconds for which a fork waits for other threads to end their transactions."""
 _UNFIT = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG)
@@ -137,6 +142,7 @@ class SqliteDriver:
         self._watchers = 0
         self._writer: sqlite3.Connection | None = None
         self._durable = True
+        self._writes_much = False
         self._warned = False
         """Whether the writer's commits reach the disk before they return."""
         self._readers: list[sqlite3.Connection] = []
@@ -241,6 +247,12 @@ class SqliteDriver:
     def rest(self, heed: Heed, queues: Collection[str] | None = None) -> bool:
         return False  # listeners are woken whether they sleep or not
 
+    def write_much(self) -> None:
+        with self._writing:
+            self._writes_much = True
+            if self._writer is not None:
+                self._writer.execute(f"pragma wal_autocheckpoint = {_LOG_PAGES}")
+
     @property
     def notice(self) -> tuple[str, Params] | None:
         return None
@@ -334,6 +346,8 @@ class SqliteDriver:
             with self._gate:
                 self._writer = self._connect()
             self._durable = True
+            if self._writes_much:
+                self._writer.execute(f"pragma wal_autocheckpoint = {_LOG_PAGES}")
         if durable is not self._durable and self._synchronous != "NORMAL":
             self._writer.execute(f"pragma synchronous = {self._synchronous if durable else 'NORMAL'}")
             self._durable = durable
