@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from jobyard.cli import format, output
@@ -35,7 +37,8 @@ class Runner:
         self._limit = limit
         self._queue = queue
         self._running: dict[threading.Thread, ExternalJob] = {}
-        self._woken = threading.Event()
+        # Not an Event: the handler of a signal rings it, and may have interrupted this very thread within its lock.
+        self._bell: SimpleQueue[None] = SimpleQueue()
         self._stops = 0
         self._announced = False
         self._stop_at = float("inf")
@@ -47,7 +50,7 @@ class Runner:
 
         The second signal stops them at once: their commands are told to end, and the jobs go to others.
         """
-        forget = self._yard.store.driver.listen(self._woken.set)
+        forget = self._yard.store.driver.listen(self._wake)
         try:
             with stop_signals(self._told):
                 self._serve(until_idle)
@@ -56,7 +59,8 @@ class Runner:
 
     def _serve(self, until_idle: bool) -> None:
         while True:
-            self._woken.clear()
+            while not self._bell.empty():
+                self._bell.get()
             self._note_ends()
             self._announce_stop()
             if time.monotonic() >= self._stop_at:
@@ -66,12 +70,16 @@ class Runner:
             if not self._running and (self._stops or (until_idle and took is False)):
                 return
             if not took:
-                self._woken.wait(self._pause())
+                with suppress(Empty):
+                    self._bell.get(timeout=max(self._pause(), 0.0))
+
+    def _wake(self) -> None:
+        self._bell.put(None)
 
     def _told(self, count: int) -> None:
         self._stops = count
         self._stop_at = time.monotonic() + (self._yard.settings.shutdown_grace if count == 1 else 0.0)
-        self._woken.set()
+        self._wake()
 
     def _announce_stop(self) -> None:
         if self._stops and self._running and not self._announced:
@@ -112,7 +120,7 @@ class Runner:
         run.run()
         how = run.result or ("stopped" if run.interrupted else "it is no longer ours")
         output.warn(f"job {run.id} ({run.name}): {how} after {format.length(time.monotonic() - began)}")
-        self._woken.set()
+        self._wake()
 
     def _note_ends(self) -> None:
         for thread, run in list(self._running.items()):
