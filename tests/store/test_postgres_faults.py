@@ -75,6 +75,7 @@ def kill_all(url):
             "select pg_terminate_backend(pid, 10000) from pg_stat_activity "
             "where application_name = 'jobyard' and datname = current_database() and pid <> pg_backend_pid()"
         )
+    time.sleep(2 * FRESH)  # they are idle by then, and not in use
 
 
 def idle(store):
