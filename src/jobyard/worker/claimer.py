@@ -390,15 +390,19 @@ class Claimer:
         elif queues and len(rows) < turn.wanted:
             rows = rows + ask(queues, turn.wanted - len(rows))()
         turn.seconds = time.perf_counter() - began
-        if rows:
-            turn.claimed = [held[row.id] for row in rows]
-            self._ledger.fill(tx, turn.claimed)
-            settled = len(turn.settlements)
-            self._return_suspects(tx, turn, now)
-            self._fail_incomplete(tx, turn, now)
-            for settlement in turn.settlements[settled:]:
-                settlement.complete()
-                turn.again = turn.again or settlement.ready
+        turn.claimed = [held[row.id] for row in rows]
+        if turn.claimed:
+            self._look_through(tx, turn, now)
+
+    def _look_through(self, tx: Transaction, turn: Turn, now: int) -> None:
+        """Make what was claimed ready to run, and write off what cannot."""
+        self._ledger.fill(tx, turn.claimed)
+        settled = len(turn.settlements)
+        self._return_suspects(tx, turn, now)
+        self._fail_incomplete(tx, turn, now)
+        for settlement in turn.settlements[settled:]:
+            settlement.complete()
+            turn.again = turn.again or settlement.ready
 
     def _open(self, queues: Iterable[str]) -> list[str]:
         """Those that are not paused."""
